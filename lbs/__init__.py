@@ -1,0 +1,1 @@
+"""Composition: settings, wiring, command line, HTTP API, keys and local services."""

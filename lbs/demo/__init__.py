@@ -1,0 +1,1 @@
+"""The sample city of `lbs demo`: stores, campaigns, walkers and receivers."""

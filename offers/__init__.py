@@ -1,0 +1,1 @@
+"""Campaigns, decisions and their delivery. Knows no HTTP and no settings."""

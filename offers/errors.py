@@ -1,0 +1,13 @@
+"""What can go wrong in the offers domain. These errors know no HTTP; `lbs/errors.py` maps every one to an answer."""
+
+
+class OffersError(Exception):
+    """Base of all errors of this room; `str(error)` is safe to show to the caller and to log."""
+
+
+class ForbiddenAddressError(OffersError):
+    """A URL or network address that this installation must not call; the message never repeats the address."""
+
+
+class InvalidSubscriptionError(OffersError):
+    """The address of a push channel is malformed: nothing could ever be sent to it."""

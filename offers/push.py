@@ -1,0 +1,152 @@
+"""What a push sender is, what it is given, and everything that can come of one attempt. Pure: no HTTP, no clock.
+
+A sender makes one attempt and never raises for what a provider or the network did: every result is one of the outcomes
+below, and each outcome asks its caller for exactly one action.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
+
+
+class ChannelType(StrEnum):
+    WEBPUSH = "webpush"
+    WEBHOOK = "webhook"
+    INBOX = "inbox"
+    APNS = "apns"
+    FCM = "fcm"
+
+
+class Urgency(StrEnum):
+    """How much battery the message is worth, in the words of RFC 8030, section 5.3."""
+
+    VERY_LOW = "very-low"
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One notification, the same on every channel and every repeat.
+
+    Raises ValueError for an id that some channel could not carry and for a time without a zone.
+    """
+
+    message_id: str
+    """1..32 base64url characters: the narrowest field that must hold it is Topic (RFC 8030, section 5.4)."""
+    title: str = field(repr=False)
+    body: str = field(repr=False)
+    data: Mapping[str, JSON] = field(repr=False)
+    expires_at: datetime
+    urgency: Urgency = Urgency.NORMAL
+    created_at: datetime | None = None
+    """When the decision was made; a channel that must state a time falls back to the attempt's."""
+
+    def __post_init__(self) -> None:
+        if _MESSAGE_ID.fullmatch(self.message_id) is None:
+            raise ValueError("message_id must be 1 to 32 base64url characters")
+        for at in (self.expires_at, self.created_at):
+            if at is not None and at.tzinfo is None:
+                raise ValueError("a message's times must have a zone")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    channel: ChannelType
+    value: Mapping[str, Any] = field(repr=False)
+    """As the client registered it; holds keys and capability URLs, so it is never printed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The provider took the message over."""
+
+    provider_id: str | None = None
+    """The provider's own name for the message, at most 128 characters; for support, never needed to go on."""
+    reason: str = "accepted"
+    detail: str = ""
+    may_have_arrived: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Temporary: try again with the same message id, not before `after_s` seconds if the provider named a time."""
+
+    reason: str
+    after_s: float | None = None
+    detail: str = ""
+    may_have_arrived: bool = False
+    """A server that answers 5xx may have delivered all the same; one that was never reached has not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """The request left, the answer never came: it may have arrived. Repeat with the same message id."""
+
+    reason: str
+    after_s: float | None = None
+    detail: str = ""
+    may_have_arrived: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadAddress:
+    """Nothing will ever arrive at this address: drop it."""
+
+    reason: str
+    detail: str = ""
+    may_have_arrived: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """This message can never be sent to this address: give up, and keep the address."""
+
+    reason: str
+    detail: str = ""
+    may_have_arrived: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelPaused:
+    """The provider refuses our credentials: stop sending to `scope` until somebody looks.
+
+    `scope` is the origin that refused. Anybody may register an address at a server of their own, so the refusal of one
+    server must never pause the others.
+    """
+
+    reason: str
+    scope: str
+    detail: str = ""
+    may_have_arrived: ClassVar[bool] = False
+
+
+Outcome: TypeAlias = Sent | Retry | Unknown | DeadAddress | Refused | ChannelPaused
+"""`reason` is a short machine word, fit for a label; `detail` says more, without addresses, payloads or secrets."""
+
+
+class PushSender(Protocol):
+    """One channel. Safe to share between threads."""
+
+    @property
+    def channel(self) -> ChannelType: ...
+
+    def send(self, message: Message, address: Address, *, now: datetime) -> Outcome:
+        """Make one attempt at `now` (aware). Blocks for the transport's time limit at most; raises nothing expected."""
+        ...
+
+    def close(self) -> None:
+        """Close idle connections; closing twice is harmless."""
+        ...

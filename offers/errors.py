@@ -11,3 +11,11 @@ class ForbiddenAddressError(OffersError):
 
 class InvalidSubscriptionError(OffersError):
     """The address of a push channel is malformed: nothing could ever be sent to it."""
+
+
+class InvalidHoursError(OffersError):
+    """Opening hours that cannot be read: says where the text stops making sense."""
+
+
+class InvalidScheduleError(OffersError):
+    """Campaign windows that cannot be read; the message names the path, e.g. `windows.weekly[0].start: ...`."""

@@ -1,8 +1,8 @@
 """Private PostgreSQL and Redis for one home, for a machine that has none to offer.
 
 Promises: nothing of the system's own servers is touched, no port is fixed, two homes run side by side, and only
-processes that are surely ours are ended. A killed server, a rebooted machine or a taken port is mended by the next start.
-Starts and stops of one home wait for each other.
+processes that are surely ours are ended. A killed server, a rebooted machine or a taken port is mended by the next
+start. Starts and stops of one home wait for each other.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def start_servers(
     """Start each server that no URL stands in for, and return once both answer.
 
     What runs already is left alone, so a second call returns the same URLs; a new `appendfsync` holds from the next
-    start on. Private PostgreSQL has the superuser and the database `lbs`; nothing is migrated. If a server cannot be had, the
-    LocalServersError says what to do, and one that was started before it goes on until `stop_servers`.
+    start on. Private PostgreSQL has the superuser and the database `lbs`; nothing is migrated. If a server cannot be
+    had, the LocalServersError says what to do, and one that was started before it goes on until `stop_servers`.
     """
     if database_url is not None and redis_url is not None:
         return Servers(database_url=database_url, redis_url=redis_url)

@@ -50,6 +50,11 @@ class State(StrEnum):
 
 
 _STRENGTH = {state: -rank for rank, state in enumerate(State)}
+_STATES = {
+    opening_hours.State.OPEN: State.OPEN,
+    opening_hours.State.UNKNOWN: State.UNKNOWN,
+    opening_hours.State.CLOSED: State.CLOSED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,15 +106,14 @@ class OpeningHours:
         return self.state(at) is State.OPEN
 
     def state(self, at: datetime) -> State:
-        """Open, closed or unknown at an aware instant. About 5 us."""
+        """Open, closed or unknown at an aware instant."""
         local = _wall_minute(at, self.zone)
         repeated = overlap(at, self.zone)
         if repeated is None:
             return self._state_at(local)
         begin, end = repeated
-        if (
-            at.astimezone(self.zone).fold == 0
-        ):  # what was open when the hour began closes in its second pass at the earliest
+        # what was open when the hour began closes in its second pass at the earliest
+        if at.astimezone(self.zone).fold == 0:
             return max(self._states(begin - _MINUTE, local), key=_STRENGTH.__getitem__)
         # what opens later in the hour has opened in its first pass already
         return max(self._states(local, end - _MINUTE), key=_STRENGTH.__getitem__)
@@ -130,7 +134,7 @@ class OpeningHours:
         return next((instant for instant in sorted(waiting) if self.state(instant) is not now), None)
 
     def _state_at(self, local: datetime) -> State:
-        return State(str(self._rules.state(local)[0]))
+        return _STATES[self._rules.state(local)[0]]
 
     def _states(self, first: datetime, last: datetime) -> Iterator[State]:
         """The states at the wall minutes first..last, both included."""
@@ -168,7 +172,7 @@ def _read(text: str, country: str | None, location: LatLng | None, zone: ZoneInf
         return _read(text, None, location, zone)
     except (
         TypeError
-    ):  # the library does not know the zone (it carries its own database): the sun keeps its default times
+    ):  # the library's own list of zones lacks this one: the sun keeps its default times
         return _read(text, country, None, None)
     except _InvalidCoordinatesError as error:
         raise InvalidHoursError(str(error)) from error

@@ -35,7 +35,8 @@ _FAILURES: tuple[tuple[type[Exception], type[Retry | Unknown | Refused], str], .
     (httpcore.PoolTimeout, Retry, "busy"),  # all our own connections are in use
     (httpcore.TimeoutException, Unknown, "timeout"),
     (httpcore.NetworkError, Unknown, "connection_lost"),
-    (httpcore.RemoteProtocolError, Unknown, "garbled_answer"),  # also: closed without a word
+    # Garbage, or closed without a word: after a failed write a reset looks like this, too, so the two share a reason.
+    (httpcore.RemoteProtocolError, Unknown, "connection_lost"),
     (httpcore.LocalProtocolError, Refused, "invalid_request"),
 )
 _ERRORS = tuple(kind for kind, *_ in _FAILURES)
@@ -46,7 +47,8 @@ class HttpTransport:
 
     If the other side is down, slow or hostile, a call ends after `total_timeout_s` (plus the system's DNS limits, which
     nothing here can shorten) with Retry or Unknown; it never raises for the network. `ssl_context` replaces the default
-    trust in public authorities; `monotonic` is the clock of the limits, in seconds.
+    trust in public authorities; `monotonic` is the clock of the limits, in seconds; `network` makes the connections, to
+    addresses that were checked.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class HttpTransport:
         max_connections: int = 100,
         ssl_context: ssl.SSLContext | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        network: httpcore.NetworkBackend | None = None,
     ) -> None:
         self._guard = guard
         self._total_timeout_s = total_timeout_s
@@ -78,7 +81,9 @@ class HttpTransport:
                 max_connections=max_connections,
                 max_keepalive_connections=max_connections,
                 keepalive_expiry=KEEPALIVE_S,
-                network_backend=_GuardedBackend(guard, self._deadline, plain=scheme == "http"),
+                network_backend=_GuardedBackend(
+                    guard, self._deadline, plain=scheme == "http", inner=network or httpcore.SyncBackend()
+                ),
             )
             for scheme in ("https", "http")
         }
@@ -166,11 +171,13 @@ class _Deadline(threading.local):
 class _GuardedBackend(httpcore.NetworkBackend):
     """Connects to addresses the guard returned, never to a name; TLS and Host keep the name, they come from the URL."""
 
-    def __init__(self, guard: AddressGuard, deadline: _Deadline, *, plain: bool) -> None:
+    def __init__(
+        self, guard: AddressGuard, deadline: _Deadline, *, plain: bool, inner: httpcore.NetworkBackend
+    ) -> None:
         self._guard = guard
         self._deadline = deadline
         self._plain = plain
-        self._inner = httpcore.SyncBackend()
+        self._inner = inner
 
     def connect_tcp(
         self,

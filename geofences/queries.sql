@@ -1,0 +1,68 @@
+-- Hand-written SQL of the geofence room. Each block is EXPLAINed in a test.
+
+-- name: shard_places
+SELECT shard, epoch, "offset", seq FROM geofences.shards ORDER BY shard
+
+-- name: reset_shard
+UPDATE geofences.shards SET "offset" = '0-0', epoch = epoch + 1 WHERE shard = :shard
+
+-- name: unfinished_visits
+SELECT * FROM geofences.visits
+WHERE shard = :shard AND status IN ('candidate', 'open')
+ORDER BY visit_id
+
+-- name: device_facts
+-- newest: of any kind, to know what is late; good: the newest that moved the tracker; suspects: impossible since then
+SELECT d.device_id, d.tenant_id, t.sandbox, coalesce(c.granted, false) AS consented,
+       newest.recorded_at AS newest_at,
+       good.recorded_at AS good_at, good.lat AS good_lat, good.lng AS good_lng,
+       coalesce(suspects.at, '{}') AS suspect_at,
+       coalesce(suspects.lat, '{}') AS suspect_lat,
+       coalesce(suspects.lng, '{}') AS suspect_lng
+FROM geofences.devices AS d
+JOIN geofences.tenants AS t ON t.tenant_id = d.tenant_id
+LEFT JOIN geofences.consents AS c ON c.device_id = d.device_id AND c.purpose = 'location'
+LEFT JOIN LATERAL (
+    SELECT recorded_at FROM geofences.positions AS p
+    WHERE p.device_id = d.device_id ORDER BY recorded_at DESC LIMIT 1
+) AS newest ON true
+LEFT JOIN LATERAL (
+    SELECT recorded_at, lat, lng FROM geofences.positions AS p
+    WHERE p.device_id = d.device_id AND flags = 0 ORDER BY recorded_at DESC LIMIT 1
+) AS good ON true
+LEFT JOIN LATERAL (
+    SELECT array_agg(p.recorded_at ORDER BY p.recorded_at) AS at,
+           array_agg(p.lat ORDER BY p.recorded_at) AS lat,
+           array_agg(p.lng ORDER BY p.recorded_at) AS lng
+    FROM geofences.positions AS p
+    WHERE p.device_id = d.device_id AND flags = 4 AND p.recorded_at > good.recorded_at
+) AS suspects ON true
+WHERE d.device_id = ANY(CAST(:device_ids AS bigint[]))
+
+-- name: positions_at
+SELECT p.device_id, p.recorded_at, p.lat, p.lng, p.accuracy_m, p.flags
+FROM unnest(CAST(:device_ids AS bigint[]), CAST(:recorded_at AS timestamptz[])) AS wanted(device_id, recorded_at)
+JOIN geofences.positions AS p USING (device_id, recorded_at)
+
+-- name: changes_after
+SELECT number, tenant_id, kind, object_id, effective_at
+FROM geofences.changes
+WHERE number > :number
+ORDER BY number
+LIMIT 10000
+
+-- name: newest_change
+SELECT coalesce(max(number), 0) AS number FROM geofences.changes
+
+-- name: fence_versions
+-- all versions that can still judge a position: in force, to come, or ended within the horizon
+SELECT v.fence_id, v.version, v.tenant_id, f.external_id, f.store_id, v.kind, v.radius_m,
+       ST_Y(v.center::geometry) AS lat, ST_X(v.center::geometry) AS lng, ST_AsBinary(v.area) AS wkb,
+       v.profile, v.settings, v.effective_at, v.ended_at,
+       (SELECT array_agg(c.cell ORDER BY c.cell) FROM geofences.fence_cells AS c
+        WHERE c.fence_id = v.fence_id AND c.version = v.version) AS cells
+FROM geofences.fence_versions AS v
+JOIN geofences.fences AS f ON f.fence_id = v.fence_id
+WHERE (v.ended_at IS NULL OR v.ended_at > :horizon_at)
+  AND (CAST(:fence_ids AS bigint[]) IS NULL OR v.fence_id = ANY(CAST(:fence_ids AS bigint[])))
+ORDER BY v.fence_id, v.version

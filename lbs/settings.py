@@ -1,0 +1,60 @@
+"""All settings: read once from `LBS_*` by the command line or a test, then handed down, never changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIN_SECRET_LENGTH = 32
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable `LBS_<FIELD>`; `docs/settings.md` explains them to operators."""
+
+    model_config = SettingsConfigDict(env_prefix="LBS_", frozen=True, extra="ignore")
+
+    home: Annotated[Path, Field(description="Keeps everything that runs: private servers, logs, the secret key.")] = (
+        Path(".lbs")
+    )
+    database_url: Annotated[
+        SecretStr | None, Field(description="PostgreSQL with PostGIS; none: a private server under LBS_HOME.")
+    ] = None
+    redis_url: Annotated[SecretStr | None, Field(description="Redis; none: a private server under LBS_HOME.")] = None
+    redis_prefix: Annotated[str, Field(description="First part of every Redis key.", pattern=r"^[A-Za-z0-9_.-]+$")] = (
+        "lbs"
+    )
+    secret_key: Annotated[
+        SecretStr | None,
+        Field(description="Signs device tokens and encrypts stored credentials; none: made once under LBS_HOME."),
+    ] = None
+    host: Annotated[str, Field(description="Address the API listens on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535, description="Port of the API; 0 takes a free one.")] = 0
+    public_url: Annotated[str | None, Field(description="How clients reach the API, if not at host and port.")] = None
+    allow_private_addresses: Annotated[
+        bool, Field(description="Web Push and webhooks may go to loopback and private addresses (development).")
+    ] = False
+    webpush_contact: Annotated[str, Field(description="Whom a push service writes to: mailto: or https: URL.")] = (
+        "mailto:operator@example.org"
+    )
+    horizon_s: Annotated[float, Field(gt=0, description="Oldest age of a position that is still accepted.")] = 86_400
+    future_s: Annotated[float, Field(ge=0, description="How far ahead of ours a phone's clock may be.")] = 60
+    change_delay_s: Annotated[float, Field(ge=0, description="From a change of a fence to its taking effect.")] = 2
+    retention_days: Annotated[int, Field(ge=2, description="Days that raw positions are kept.")] = 7
+    k_anonymity: Annotated[int, Field(ge=1, description="No published figure rests on fewer devices.")] = 5
+    redis_fsync: Annotated[
+        Literal["everysec", "always"], Field(description="When the private Redis makes an append durable.")
+    ] = "everysec"
+    max_body_bytes: Annotated[int, Field(gt=0, description="Larger request bodies are refused.")] = 4_000_000
+    register_per_minute: Annotated[
+        int, Field(gt=0, description="Devices that one publishable key may register a minute.")
+    ] = 600
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _secret_is_long(self) -> Self:
+        if self.secret_key is not None and len(self.secret_key.get_secret_value()) < MIN_SECRET_LENGTH:
+            raise ValueError(f"LBS_SECRET_KEY needs at least {MIN_SECRET_LENGTH} characters")
+        return self

@@ -1,0 +1,252 @@
+"""Tables of the schema `offers`: channels, webhooks, campaigns, decisions, reservations, notifications.
+
+Enums here are the only list of states: the CHECK constraints come from them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from geofences.tables import metadata, one_of, tenant_column, timestamp
+from offers.model import (
+    CampaignStatus,
+    NotificationState,
+    Outcome,
+    ReleaseReason,
+    ReservationState,
+    TriggerType,
+)
+from offers.push import ChannelType
+
+SCHEMA = "offers"
+
+
+class ChannelStatus(StrEnum):
+    ACTIVE = "active"
+    DEAD = "dead"
+
+
+def campaign_key() -> sa.ForeignKey:
+    return sa.ForeignKey(f"{SCHEMA}.campaigns.campaign_id")
+
+
+channels = sa.Table(
+    "channels",
+    metadata,
+    sa.Column("channel_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    tenant_column(),
+    sa.Column(
+        "device_id",
+        sa.BigInteger,
+        sa.ForeignKey("geofences.devices.device_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("address", JSONB, nullable=False),
+    sa.Column("address_hash", sa.LargeBinary, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, server_default=ChannelStatus.ACTIVE),
+    timestamp("created_at", default_now=True),
+    one_of("type", ChannelType),
+    one_of("status", ChannelStatus),
+    sa.UniqueConstraint("device_id", "type", "address_hash"),
+    schema=SCHEMA,
+)
+
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("webhook_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    tenant_column(),
+    sa.Column("url", sa.Text, nullable=False),
+    # encrypted with the installation's secret key
+    sa.Column("secrets", ARRAY(sa.LargeBinary), nullable=False),
+    # why nothing is sent there any more, e.g. refused credentials; NULL while it works
+    sa.Column("paused_reason", sa.Text),
+    timestamp("created_at", default_now=True),
+    sa.UniqueConstraint("tenant_id", "url"),
+    schema=SCHEMA,
+)
+
+campaigns = sa.Table(
+    "campaigns",
+    metadata,
+    sa.Column("campaign_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    tenant_column(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("brand", sa.Text),
+    sa.Column("status", sa.Text, nullable=False, server_default=CampaignStatus.DRAFT),
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("trigger_type", sa.Text, nullable=False),
+    # everything a decision needs and SQL does not: trigger details, windows, offer, creatives, caps (offers.model)
+    sa.Column("definition", JSONB, nullable=False),
+    # NULL: without limit
+    sa.Column("stock", sa.Integer),
+    sa.Column("reserved", sa.Integer, nullable=False, server_default="0"),
+    timestamp("created_at", default_now=True),
+    timestamp("updated_at", default_now=True),
+    sa.Column("created_by", sa.Text, nullable=False),
+    one_of("status", CampaignStatus),
+    one_of("trigger_type", TriggerType),
+    sa.CheckConstraint("reserved >= 0 AND (stock IS NULL OR reserved <= stock)", name="never_over_stock"),
+    sa.Index("ix_campaigns_tenant_id_status", "tenant_id", "status"),
+    schema=SCHEMA,
+)
+
+campaign_fences = sa.Table(
+    "campaign_fences",
+    metadata,
+    sa.Column("campaign_id", sa.BigInteger, campaign_key(), primary_key=True),
+    sa.Column("fence_id", sa.BigInteger, sa.ForeignKey("geofences.fences.fence_id"), primary_key=True),
+    tenant_column(),
+    sa.Index("ix_campaign_fences_fence_id", "fence_id"),
+    schema=SCHEMA,
+)
+
+campaign_stores = sa.Table(
+    "campaign_stores",
+    metadata,
+    sa.Column("campaign_id", sa.BigInteger, campaign_key(), primary_key=True),
+    sa.Column("store_id", sa.BigInteger, sa.ForeignKey("geofences.stores.store_id"), primary_key=True),
+    tenant_column(),
+    sa.Index("ix_campaign_stores_store_id", "store_id"),
+    schema=SCHEMA,
+)
+
+cursors = sa.Table(
+    "cursors",
+    metadata,
+    # how far the decider has come in the events of a shard; committed with its decisions
+    sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, nullable=False, server_default="0"),
+    schema=SCHEMA,
+)
+
+occasions = sa.Table(
+    "occasions",
+    metadata,
+    # one row for each time a scheduled campaign is due at a store; the scheduler writes it
+    sa.Column("campaign_id", sa.BigInteger, campaign_key(), primary_key=True),
+    sa.Column("store_id", sa.BigInteger, primary_key=True),
+    sa.Column("due_at", sa.DateTime(timezone=True), primary_key=True),
+    tenant_column(),
+    timestamp("created_at", default_now=True),
+    schema=SCHEMA,
+)
+
+occasion_devices = sa.Table(
+    "occasion_devices",
+    metadata,
+    # who was there at that time; every row is decided by the shard of its device
+    sa.Column("seq", sa.BigInteger, sa.Identity(), nullable=False),
+    sa.Column("campaign_id", sa.BigInteger, primary_key=True),
+    sa.Column("store_id", sa.BigInteger, primary_key=True),
+    sa.Column("due_at", sa.DateTime(timezone=True), primary_key=True),
+    sa.Column("device_id", sa.BigInteger, primary_key=True),
+    tenant_column(),
+    sa.Column("shard", sa.SmallInteger, nullable=False),
+    timestamp("clock"),
+    sa.Column("decided", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.ForeignKeyConstraint(
+        ["campaign_id", "store_id", "due_at"],
+        [f"{SCHEMA}.occasions.campaign_id", f"{SCHEMA}.occasions.store_id", f"{SCHEMA}.occasions.due_at"],
+    ),
+    sa.Index("ix_occasion_devices_shard_undecided", "shard", "seq", postgresql_where=sa.text("NOT decided")),
+    schema=SCHEMA,
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("decision_id", sa.BigInteger, nullable=False),
+    sa.Column("tenant_id", sa.Integer, nullable=False),
+    sa.Column("shard", sa.SmallInteger, nullable=False),
+    sa.Column("campaign_id", sa.BigInteger, nullable=False),
+    sa.Column("campaign_version", sa.Integer, nullable=False),
+    sa.Column("device_id", sa.BigInteger, nullable=False),
+    sa.Column("store_id", sa.BigInteger),
+    # both NULL for a scheduled offer
+    sa.Column("event_id", sa.BigInteger),
+    sa.Column("root_visit_id", sa.BigInteger),
+    sa.Column("trigger_type", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    # the first gate that failed; NULL where all passed
+    sa.Column("reason", sa.Text),
+    sa.Column("gates", JSONB, nullable=False),
+    timestamp("event_at"),
+    timestamp("decided_at"),
+    one_of("outcome", Outcome),
+    sa.Index("ix_decisions_tenant_id_campaign_id_decided_at", "tenant_id", "campaign_id", "decided_at"),
+    sa.Index("ix_decisions_tenant_id_device_id_decided_at", "tenant_id", "device_id", "decided_at"),
+    schema=SCHEMA,
+    postgresql_partition_by="RANGE (decided_at)",
+)
+
+reservations = sa.Table(
+    "reservations",
+    metadata,
+    sa.Column("decision_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    tenant_column(),
+    sa.Column("campaign_id", sa.BigInteger, campaign_key(), nullable=False),
+    sa.Column("device_id", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    timestamp("created_at"),
+    timestamp("expires_at"),
+    timestamp("released_at", nullable=True),
+    # a reservation that was refused gives its cap back too, one that ran out only its stock
+    sa.Column("release_reason", sa.Text),
+    one_of("state", ReservationState),
+    one_of("release_reason", ReleaseReason),
+    sa.Index("ix_reservations_campaign_id_device_id", "campaign_id", "device_id"),
+    sa.Index("ix_reservations_expires_at_held", "expires_at", postgresql_where=sa.text("state = 'held'")),
+    schema=SCHEMA,
+)
+
+notifications = sa.Table(
+    "notifications",
+    metadata,
+    sa.Column("notification_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    tenant_column(),
+    sa.Column("decision_id", sa.BigInteger, nullable=False),
+    sa.Column("campaign_id", sa.BigInteger, campaign_key(), nullable=False),
+    sa.Column("device_id", sa.BigInteger, nullable=False),
+    sa.Column("store_id", sa.BigInteger),
+    # NULL for the inbox, which every device has
+    sa.Column("channel_id", sa.BigInteger),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    # why it ended where it ended; machine word
+    sa.Column("reason", sa.Text),
+    sa.Column("payload", JSONB, nullable=False),
+    timestamp("created_at"),
+    timestamp("not_before"),
+    timestamp("expires_at"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    timestamp("lease_until", nullable=True),
+    timestamp("sent_at", nullable=True),
+    timestamp("delivered_at", nullable=True),
+    timestamp("opened_at", nullable=True),
+    # order of arrival in the inbox: what an event stream resumes from
+    sa.Column("inbox_seq", sa.BigInteger),
+    # an outcome that nobody knows holds its reservation to the end
+    sa.Column("outcome_unknown", sa.Boolean, nullable=False, server_default=sa.false()),
+    # when the position that caused it was received: measures position to delivery
+    timestamp("position_received_at", nullable=True),
+    one_of("channel", ChannelType),
+    one_of("state", NotificationState),
+    sa.Index(
+        "ix_notifications_due",
+        "not_before",
+        "notification_id",
+        postgresql_where=sa.text("state = 'queued'"),
+    ),
+    sa.Index("ix_notifications_lease", "lease_until", postgresql_where=sa.text("state = 'sending'")),
+    sa.Index("ix_notifications_device_id_inbox_seq", "device_id", "inbox_seq"),
+    sa.Index("ix_notifications_decision_id", "decision_id"),
+    sa.Index("ix_notifications_campaign_id_state", "campaign_id", "state"),
+    schema=SCHEMA,
+)
+
+inbox_seq = sa.Sequence("inbox_seq", schema=SCHEMA, metadata=metadata)

@@ -1,0 +1,269 @@
+"""Every push sender over HTTP does the same with the same misfortune, judged by a receiver that is not ours."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from offers.push import Address, ChannelPaused, ChannelType, DeadAddress, Message, Refused, Retry, Sent, Unknown
+from offers.push_http import HttpTransport
+from offers.push_webhook import WebhookSender
+from offers.push_webpush import VapidKey, WebPushSender
+from offers.ssrf import AddressGuard
+from tests.support.receivers import (
+    Drip,
+    Fault,
+    Garbage,
+    Receiver,
+    ResetAfterReading,
+    ResetBeforeReading,
+    Respond,
+    Slow,
+    WebhookReceiver,
+    WebPushReceiver,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from offers.push import Outcome, PushSender
+
+KEY = VapidKey.derive(b"a secret of this installation")
+READ_TIMEOUT_S = 0.4
+TOTAL_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rig:
+    sender: PushSender
+    receiver: Receiver
+    address: Address
+
+    def send(self, message_id: str = "m-1", *, title: str = "Two for one") -> Outcome:
+        now = datetime.now(tz=UTC)
+        message = Message(
+            message_id=message_id,
+            title=title,
+            body="Espresso until noon, 100 m from you: Caffè Größe",
+            data={"claim_url": "https://shop.example/c/1", "tags": ["coffee"]},
+            expires_at=now + timedelta(hours=1),
+        )
+        return self.sender.send(message, self.address, now=now)
+
+
+def transport(*, allow_private: bool = True, **more: Any) -> HttpTransport:
+    return HttpTransport(
+        guard=AddressGuard(allow_private=allow_private),
+        connect_timeout_s=1.0,
+        read_timeout_s=READ_TIMEOUT_S,
+        total_timeout_s=TOTAL_TIMEOUT_S,
+        **more,
+    )
+
+
+@pytest.fixture(params=[ChannelType.WEBPUSH, ChannelType.WEBHOOK])
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    sender: PushSender
+    if request.param is ChannelType.WEBPUSH:
+        sender = WebPushSender(key=KEY, contact="mailto:ops@shop.example", transport=transport())
+        with WebPushReceiver(server_key=KEY.public_base64url) as browser:
+            address = Address(channel=ChannelType.WEBPUSH, value=browser.subscription())
+            yield Rig(sender=sender, receiver=browser, address=address)
+            sender.close()
+    else:
+        sender = WebhookSender(transport=transport())
+        with WebhookReceiver(others=["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]) as partner:
+            address = Address(channel=ChannelType.WEBHOOK, value=partner.address())
+            yield Rig(sender=sender, receiver=partner, address=address)
+            sender.close()
+
+
+def test_a_message_arrives_as_it_was_written(rig: Rig) -> None:
+    assert isinstance(rig.send(), Sent)
+    (received,) = rig.receiver.received
+    assert received.message_id == "m-1"
+    assert received.title == "Two for one"
+    assert received.body == "Espresso until noon, 100 m from you: Caffè Größe"
+    assert received.data == {"claim_url": "https://shop.example/c/1", "tags": ["coffee"]}
+
+
+UNKNOWN_TO_ALL: list[tuple[Fault, str]] = [
+    (Slow(seconds=5), "timeout"),
+    (Drip(every_s=0.05), "timeout"),
+    (ResetBeforeReading(), "connection_lost"),
+    (ResetAfterReading(), "connection_lost"),
+    (Garbage(), "connection_lost"),
+    (Garbage(sent=b""), "connection_lost"),
+]
+
+
+@pytest.mark.parametrize(("fault", "reason"), UNKNOWN_TO_ALL)
+def test_silence_after_the_request_left_is_unknown_and_bounded_in_time(rig: Rig, fault: Fault, reason: str) -> None:
+    rig.receiver.misbehave(fault)
+    started = time.monotonic()
+    outcome = rig.send()
+    assert isinstance(outcome, Unknown)
+    assert outcome.reason == reason
+    assert outcome.may_have_arrived
+    assert time.monotonic() - started < TOTAL_TIMEOUT_S + 1
+    assert rig.receiver.requests == 1
+
+
+def test_an_unknown_message_may_have_arrived_and_its_repeat_has_the_same_id(rig: Rig) -> None:
+    rig.receiver.misbehave(ResetAfterReading())
+    assert isinstance(rig.send("m-7"), Unknown)
+    assert isinstance(rig.send("m-7"), Sent)
+    assert [received.message_id for received in rig.receiver.received] == ["m-7", "m-7"]
+
+
+STATUSES = [
+    (200, Sent, Sent),
+    (201, Sent, Sent),
+    (202, Sent, Sent),
+    (301, Refused, Refused),
+    (307, Refused, Refused),
+    (400, Refused, Retry),
+    (401, ChannelPaused, Retry),
+    (403, ChannelPaused, Retry),
+    (404, DeadAddress, Retry),
+    (410, DeadAddress, DeadAddress),
+    (413, Refused, Retry),
+    (429, Retry, Retry),
+    (500, Retry, Retry),
+    (502, Retry, Retry),
+    (503, Retry, Retry),
+]
+
+
+@pytest.mark.parametrize(("status", "to_webpush", "to_webhook"), STATUSES)
+def test_every_status_asks_for_one_action(rig: Rig, status: int, to_webpush: type, to_webhook: type) -> None:
+    rig.receiver.misbehave(Respond(status=status, body=b"because"))
+    outcome = rig.send()
+    assert type(outcome) is (to_webpush if rig.sender.channel is ChannelType.WEBPUSH else to_webhook)
+    assert outcome.detail == f"HTTP {status}"
+
+
+def test_after_a_500_the_repeat_arrives(rig: Rig) -> None:
+    rig.receiver.misbehave(Respond(status=500))
+    first = rig.send()
+    assert isinstance(first, Retry)
+    assert first.may_have_arrived  # a gateway may answer 5xx for a message that went through
+    assert isinstance(rig.send(), Sent)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_honoured_in_seconds_and_as_a_date(rig: Rig, status: int) -> None:
+    date = format_datetime(datetime.now(tz=UTC) + timedelta(seconds=90), usegmt=True)
+    rig.receiver.misbehave(
+        Respond(status=status, headers={"Retry-After": "37"}),
+        Respond(status=status, headers={"Retry-After": date}),
+        Respond(status=status, headers={"Retry-After": "soon"}),
+    )
+    in_seconds, as_date, nonsense = rig.send(), rig.send(), rig.send()
+    assert isinstance(in_seconds, Retry)
+    assert in_seconds.after_s == 37
+    assert isinstance(as_date, Retry)
+    assert as_date.after_s == pytest.approx(90, abs=3)
+    assert isinstance(nonsense, Retry)
+    assert nonsense.after_s is None
+
+
+@pytest.mark.parametrize("target", ["http://169.254.169.254/latest/meta-data", "http://127.0.0.1:1/", "/elsewhere"])
+def test_a_redirect_is_never_followed(rig: Rig, target: str) -> None:
+    rig.receiver.misbehave(Respond(status=302, headers={"Location": target}))
+    outcome = rig.send()
+    assert isinstance(outcome, Refused)
+    assert outcome.reason == "redirected"
+    assert rig.receiver.requests == 1
+
+
+def test_a_paused_channel_names_only_the_origin_that_refused() -> None:
+    sender = WebPushSender(key=KEY, contact="https://shop.example/contact", transport=transport())
+    with WebPushReceiver() as browser:
+        browser.misbehave(Respond(status=403))
+        rig = Rig(
+            sender=sender,
+            receiver=browser,
+            address=Address(channel=ChannelType.WEBPUSH, value=browser.subscription()),
+        )
+        outcome = rig.send()
+        sender.close()
+    assert isinstance(outcome, ChannelPaused)
+    assert outcome.scope == f"http://127.0.0.1:{browser.port}"
+
+
+def test_connections_are_kept_alive(rig: Rig) -> None:
+    for n in range(3):
+        assert isinstance(rig.send(f"m-{n}"), Sent)
+    assert rig.receiver.connections == 1
+
+
+def test_a_large_answer_is_not_read_to_its_end(rig: Rig) -> None:
+    rig.receiver.misbehave(Respond(status=200, body=b"x" * 1_000_000))
+    assert isinstance(rig.send(), Sent)
+    assert isinstance(rig.send(), Sent)
+    assert rig.receiver.connections == 2
+
+
+def test_nobody_listening_is_a_certain_retry(rig: Rig) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/x"
+        value = {**rig.address.value, "endpoint": url, "url": url}
+        outcome = Rig(
+            sender=rig.sender, receiver=rig.receiver, address=Address(channel=rig.address.channel, value=value)
+        ).send()
+    assert isinstance(outcome, Retry)
+    assert outcome.reason == "unreachable"
+    assert not outcome.may_have_arrived
+
+
+def test_a_server_that_speaks_no_tls_is_unreachable(rig: Rig) -> None:
+    url = rig.receiver.url("/x").replace("http:", "https:")
+    value = {**rig.address.value, "endpoint": url, "url": url}
+    address = Address(channel=rig.address.channel, value=value)
+    outcome = Rig(sender=rig.sender, receiver=rig.receiver, address=address).send()
+    assert isinstance(outcome, Retry)
+    assert outcome.reason == "unreachable"
+    assert rig.receiver.received == []
+
+
+def test_a_private_address_is_refused_without_the_setting(rig: Rig) -> None:
+    strict = transport(allow_private=False)
+    senders: dict[ChannelType, PushSender] = {
+        ChannelType.WEBPUSH: WebPushSender(key=KEY, contact="mailto:ops@shop.example", transport=strict),
+        ChannelType.WEBHOOK: WebhookSender(transport=strict),
+    }
+    outcome = Rig(sender=senders[rig.sender.channel], receiver=rig.receiver, address=rig.address).send()
+    assert isinstance(outcome, Refused)
+    assert outcome.reason == "forbidden_address"
+    assert rig.receiver.connections == 0
+
+
+def test_a_message_too_large_for_its_channel_is_refused_unsent(rig: Rig) -> None:
+    outcome = rig.send(title="x" * 20_000)
+    assert isinstance(outcome, Refused)
+    assert outcome.reason == "too_large"
+    assert rig.receiver.requests == 0
+
+
+def test_nothing_is_logged_that_could_be_used(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        rig.send()
+        rig.receiver.misbehave(Respond(status=500, body=b"body"))
+        rig.send()
+    assert caplog.records == []
+
+
+def test_outcomes_repeat_no_address(rig: Rig) -> None:
+    rig.receiver.misbehave(ResetAfterReading(), Garbage(), Respond(status=404), Respond(status=302))
+    for _ in range(5):
+        assert "secret" not in repr(rig.send())
+    assert "secret" not in repr(rig.address)

@@ -170,9 +170,7 @@ def _read(text: str, country: str | None, location: LatLng | None, zone: ZoneInf
         )
     except _UnknownCountryError:
         return _read(text, None, location, zone)
-    except (
-        TypeError
-    ):  # the library's own list of zones lacks this one: the sun keeps its default times
+    except TypeError:  # the library's own list of zones lacks this one: the sun keeps its default times
         return _read(text, country, None, None)
     except _InvalidCoordinatesError as error:
         raise InvalidHoursError(str(error)) from error

@@ -7,50 +7,43 @@ after the gap does either, so that a window inside the gap is none. All interval
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from geofences.zones import day_start, first_instant, last_instant
-from offers.errors import InvalidScheduleError
+from geofences.zones import day_start, first_instant
 from offers.hours import HORIZON, OpeningHours, State
+from offers.windows import END_OF_DAY, LAST_YEAR, WEEKDAYS, Schedule, Weekday, WeeklyWindow, wall_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
-END_OF_DAY = time.max
-"""Stands for 24:00, which `time` cannot say: the instant at which the next local day begins."""
+__all__ = [
+    "END_OF_DAY",
+    "Interval",
+    "Schedule",
+    "Weekday",
+    "WeeklyWindow",
+    "WindowAnswer",
+    "WindowReason",
+    "intervals",
+    "is_live",
+    "next_windows",
+    "occurrences",
+    "wall_time",
+]
 
-FIRST_YEAR, LAST_YEAR = 1970, 2999
-"""Days outside are refused; a campaign without an end has no `last_day`."""
+Interval = tuple[datetime, datetime | None]
+"""Two UTC instants, [start, end); None: it never ends."""
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _REACH = timedelta(days=2)  # a window lasts at most a day, and a clock put back across midnight shifts it by one more
 _STEADY = timedelta(days=21)  # a weekly pattern without a hole for so long has none
-
-Interval = tuple[datetime, datetime | None]
-"""Two UTC instants, [start, end); None: it never ends."""
-
-
-class Weekday(StrEnum):
-    """Local days of the week, in the order of `date.weekday()`."""
-
-    MO = "mo"
-    TU = "tu"
-    WE = "we"
-    TH = "th"
-    FR = "fr"
-    SA = "sa"
-    SU = "su"
-
-
-_WEEKDAYS = tuple(Weekday)
 
 
 class WindowReason(StrEnum):
@@ -65,83 +58,198 @@ class WindowReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeeklyWindow:
-    """Local wall time [start, end) on each of some weekdays; an `end` at or before `start` lies on the next day."""
+class WindowAnswer:
+    """Whether a campaign is on, why, and the UTC instant at which that ends.
 
-    days: frozenset[Weekday]
-    start: time
-    end: time
-
-    def __post_init__(self) -> None:
-        if not self.days:
-            raise InvalidScheduleError("a weekly window needs a day")
-        if self.start == END_OF_DAY:
-            raise InvalidScheduleError("a weekly window cannot start at 24:00")
-
-    def on(self, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """The UTC instants of the window that starts on one local day, whatever its weekday; equal if it is in a gap."""
-        start = first_instant(datetime.combine(day, self.start), zone)
-        if self.end == END_OF_DAY:
-            return start, day_start(day + _DAY, zone)
-        last = day if self.end > self.start else day + _DAY
-        return start, last_instant(datetime.combine(last, self.end), zone)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """When a campaign is on. `Schedule()` is always on.
-
-    `first_day` and `last_day` are local days, both included, and decide on which days windows may start: one that runs past
-    midnight on `last_day` is not cut. Without weekly windows every day is a window from its beginning to its end.
+    `next_change` is None if it never ends, or not within `hours.HORIZON` where opening hours decide.
     """
 
-    first_day: date | None = None
-    last_day: date | None = None
-    weekly: tuple[WeeklyWindow, ...] = ()
-    only_while_open: bool = False
+    live: bool
+    reason: WindowReason
+    next_change: datetime | None
 
-    def __post_init__(self) -> None:
-        for day in (self.first_day, self.last_day):
-            if day and not FIRST_YEAR <= day.year <= LAST_YEAR:
-                raise InvalidScheduleError(f"{day} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
-        if self.first_day and self.last_day and self.last_day < self.first_day:
-            raise InvalidScheduleError(f"last_day {self.last_day} is before first_day {self.first_day}")
 
-    @classmethod
-    def from_json(cls, obj: object, path: str = "windows") -> Self:
-        """Read the JSON form; absent and null mean the default, an unknown key is an error.
+def is_live(schedule: Schedule, *, at: datetime, zone: ZoneInfo, hours: OpeningHours | None = None) -> WindowAnswer:
+    """Whether the campaign is on at a store at an aware instant.
 
-        Raises `InvalidScheduleError` with the path of the first fault, e.g. `windows.weekly[0].start: ...`.
+    With `only_while_open` a store without hours, or whose hours say `unknown`, is not open: an offer is not made on a
+    guess. Otherwise `hours` are not looked at. A few us once a zone's week has been looked at, else some 50.
 
-        >>> text = {"first_day": "2026-06-01", "last_day": "2026-08-31", "only_while_open": True,
-        ...         "weekly": [{"days": ["mo", "tu"], "start": "11:00", "end": "14:30"}]}
-        >>> Schedule.from_json(text).to_json() == text
-        True
-        """
-        fields = _object(obj, path, ("first_day", "last_day", "weekly", "only_while_open"))
-        windows = _list(fields.get("weekly") or [], f"{path}.weekly")
-        only_while_open = fields.get("only_while_open") or False
-        if not isinstance(only_while_open, bool):
-            raise InvalidScheduleError(f"{path}.only_while_open: expected true or false")
-        return cls(
-            first_day=_day(fields.get("first_day"), f"{path}.first_day"),
-            last_day=_day(fields.get("last_day"), f"{path}.last_day"),
-            weekly=tuple(_window(window, f"{path}.weekly[{i}]") for i, window in enumerate(windows)),
-            only_while_open=only_while_open,
-        )
+    >>> from geofences.zones import zone
+    >>> lunch = Schedule.from_json({"weekly": [{"days": ["mo", "tu"], "start": "11:00", "end": "14:30"}]})
+    >>> is_live(lunch, at=datetime(2026, 6, 1, 13, 30, tzinfo=UTC), zone=zone("Europe/Lisbon"))
+    ... # doctest: +NORMALIZE_WHITESPACE
+    WindowAnswer(live=False, reason=<WindowReason.OUTSIDE_WINDOWS: 'outside_windows'>,
+        next_change=datetime.datetime(2026, 6, 2, 10, 0, tzinfo=datetime.timezone.utc))
+    """
+    at = at.astimezone(UTC)
+    window = next(_windows(schedule, zone, at), None)
+    if window is None:
+        return WindowAnswer(live=False, reason=WindowReason.ENDED, next_change=None)
+    start, end = window
+    inside = start <= at
+    if not schedule.only_while_open:
+        reason = WindowReason.LIVE if inside else _why_outside(schedule, at, zone)
+        return WindowAnswer(live=inside, reason=reason, next_change=end if inside else start)
+    live = next(_live(schedule, zone, at, hours), None)
+    if live and live[0] <= at:
+        return WindowAnswer(live=True, reason=WindowReason.LIVE, next_change=live[1])
+    if not inside:
+        reason = _why_outside(schedule, at, zone)
+    elif hours is not None and hours.state(at) is State.CLOSED:
+        reason = WindowReason.STORE_CLOSED
+    else:
+        reason = WindowReason.HOURS_UNKNOWN
+    return WindowAnswer(live=False, reason=reason, next_change=live and live[0])
 
-    def to_json(self) -> dict[str, object]:
-        """The JSON form with all keys, days in the order of the week."""
-        return {
-            "first_day": self.first_day and self.first_day.isoformat(),
-            "last_day": self.last_day and self.last_day.isoformat(),
-            "weekly": [
-                {
-                    "days": [day.value for day in Weekday if day in window.days],
-                    "start": f"{window.start:%H:%M}",
-                    "end": "24:00" if window.end == END_OF_DAY else f"{window.end:%H:%M}",
-                }
-                for window in self.weekly
-            ],
-            "only_while_open": self.only_while_open,
-        }
+
+def intervals(schedule: Schedule, *, zone: ZoneInfo, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """The campaign's windows inside [start, end), in order, touching ones joined; opening hours are left aside."""
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    found = []
+    for begin, finish in _windows(schedule, zone, start):
+        if begin >= end:
+            break
+        found.append((begin, end if finish is None else min(finish, end)))
+    return found
+
+
+def next_windows(
+    schedule: Schedule, *, zone: ZoneInfo, after: datetime, n: int, hours: OpeningHours | None = None
+) -> list[Interval]:
+    """The next `n` intervals in which the campaign is on; one that is running is given from `after` on.
+
+    Fewer if it ends before. With `only_while_open` they are cut to opening hours, looked at for `hours.HORIZON`; a
+    store without hours has none. The end of an interval that never ends is None.
+    """
+    return list(islice(_live(schedule, zone, after.astimezone(UTC), hours), n))
+
+
+def occurrences(
+    local_time: time,
+    days: frozenset[Weekday] | None,
+    first_day: date | None,
+    last_day: date | None,
+    *,
+    zone: ZoneInfo,
+    start: datetime,
+    end: datetime,
+) -> list[datetime]:
+    """The UTC instants in [start, end) at which a local time comes, once on each local day.
+
+    `days` None means every weekday. In a gap it is the first instant after it, in an overlap the first occurrence. A
+    day that a zone leaves out has none.
+
+    >>> from geofences.zones import zone
+    >>> begin, end = datetime(2026, 3, 28, tzinfo=UTC), datetime(2026, 3, 30, tzinfo=UTC)
+    >>> found = occurrences(time(1, 30), None, None, None, zone=zone("Europe/Lisbon"), start=begin, end=end)
+    >>> [f"{instant:%d %H:%M}" for instant in found]  # the clock went from 01:00 to 02:00 on the 29th
+    ['28 01:30', '29 01:00']
+    """
+    found = []
+    # a day early and late: a wall time in a gap, or one that a clock put back repeats, may leave its date
+    for day in _days(start.astimezone(zone).date() - _DAY, end.astimezone(zone).date() + _DAY, first_day, last_day):
+        if days is not None and WEEKDAYS[day.weekday()] not in days:
+            continue
+        begin, finish = day_start(day, zone), day_start(day + _DAY, zone)
+        instant = finish if local_time == END_OF_DAY else first_instant(datetime.combine(day, local_time), zone)
+        if begin < finish and start <= instant < end:
+            found.append(instant.astimezone(UTC))
+    return found
+
+
+def _why_outside(schedule: Schedule, at: datetime, zone: ZoneInfo) -> WindowReason:
+    if schedule.first_day and at.astimezone(zone).date() < schedule.first_day:
+        return WindowReason.NOT_STARTED
+    return WindowReason.OUTSIDE_WINDOWS
+
+
+def _live(schedule: Schedule, zone: ZoneInfo, after: datetime, hours: OpeningHours | None) -> Iterator[Interval]:
+    windows = _windows(schedule, zone, after)
+    if not schedule.only_while_open:
+        return windows
+    return iter(()) if hours is None else _while_open(windows, hours, after + HORIZON)
+
+
+def _while_open(windows: Iterator[Interval], hours: OpeningHours, until: datetime) -> Iterator[Interval]:
+    """The windows cut to opening hours; none that begins after `until`, since a store may be closed for good."""
+    for begin, end in windows:
+        instant: datetime | None = begin
+        while instant is not None and instant < until and (end is None or instant < end):
+            change = hours.next_change(instant)
+            if hours.is_open(instant):
+                yield instant, _earlier(change, end)
+            elif change is None:
+                return
+            instant = change
+        if begin >= until:
+            return
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((instant for instant in (one, other) if instant is not None), default=None)
+
+
+def _windows(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[Interval]:
+    """The windows that end after an instant, from it on, in order and disjoint, touching ones joined."""
+    return _weekly_windows(schedule, zone, after) if schedule.weekly else _whole_days(schedule, zone, after)
+
+
+def _whole_days(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[Interval]:
+    begin = day_start(schedule.first_day, zone) if schedule.first_day else after
+    end = day_start(schedule.last_day + _DAY, zone) if schedule.last_day else None
+    if end is None or end > after:
+        yield max(begin, after), end
+
+
+def _weekly_windows(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[Interval]:
+    first = max(after.astimezone(zone).date() - _REACH, schedule.first_day or date.min)
+    last = schedule.last_day or date(LAST_YEAR, 12, 31)
+    monday = _monday(first)
+    running: tuple[datetime, datetime] | None = None
+    steady = False
+    while monday <= last:
+        for begin, end in _week(schedule, zone, monday):
+            if end <= after:
+                continue
+            if running is None:
+                running = max(begin, after), end
+            elif steady or begin <= running[1]:
+                running = running[0], max(running[1], end)
+            else:
+                yield running
+                running = begin, end
+            steady = False
+        monday += _WEEK
+        if running and running[1] - running[0] > _STEADY:
+            if schedule.last_day is None:
+                yield running[0], None
+                return
+            steady = True  # a pattern without a hole has none until its last days: go there
+            monday = max(monday, _monday(schedule.last_day - _STEADY))
+    if running:
+        yield running
+
+
+@lru_cache(maxsize=4096)
+def _week(schedule: Schedule, zone: ZoneInfo, monday: date) -> tuple[tuple[datetime, datetime], ...]:
+    """The windows that start in the seven local days from `monday` on, by start; not joined."""
+    found = [
+        window.on(day, zone)
+        for day in _days(monday, monday + 6 * _DAY, schedule.first_day, schedule.last_day)
+        for window in schedule.weekly
+        if WEEKDAYS[day.weekday()] in window.days
+    ]
+    return tuple(sorted((begin, end) for begin, end in found if begin < end))
+
+
+def _days(first: date, last: date, not_before: date | None, not_after: date | None) -> Iterator[date]:
+    """The days first..last, both included, that lie in not_before..not_after."""
+    day, last = max(first, not_before or first), min(last, not_after or last)
+    while day <= last:
+        yield day
+        day += _DAY
+
+
+def _monday(day: date) -> date:
+    return day - day.weekday() * _DAY

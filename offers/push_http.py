@@ -149,8 +149,9 @@ def _drain(response: httpcore.Response) -> None:
 
 def _failure(error: Exception) -> Retry | Unknown | Refused:
     outcome, reason = next((outcome, reason) for kind, outcome, reason in _FAILURES if isinstance(error, kind))
-    # Only the kind of the cause: messages of the layers below may repeat addresses.
-    return outcome(reason=reason, detail=type(error.__cause__ or error).__name__)
+    # httpcore drops __cause__ but wraps what it caught. Only its kind is told: messages may repeat addresses.
+    cause = next((arg for arg in error.args if isinstance(arg, Exception)), error)
+    return outcome(reason=reason, detail=type(cause).__name__)
 
 
 class _Deadline(threading.local):

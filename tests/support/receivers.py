@@ -176,7 +176,7 @@ class WebPushReceiver(Receiver):
         if int(headers["ttl"]) < 0 or headers["urgency"] not in {"very-low", "low", "normal", "high"}:
             raise ValueError("ttl or urgency")
         self._verify_vapid(headers["authorization"], audience=f"{self._scheme}://{headers['host']}")
-        plain = http_ece.decrypt(body, private_key=self._key, auth_secret=self._auth, version="aes128gcm")
+        plain = http_ece.decrypt(body, private_key=self._key, auth_secret=self._auth)  # type: ignore[no-untyped-call]
         payload = json.loads(plain)
         if set(payload) != {"id", "title", "body", "data"} or payload["id"] != headers["topic"]:
             raise ValueError("payload")

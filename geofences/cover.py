@@ -1,9 +1,10 @@
 """H3 cells that surely contain a shape: whatever lies in the shape, or within 1 cm of it, lies in one of its cells.
 
-Why nothing is missed. A cell is kept if a set that certainly contains the cell (its footprint) meets a set that certainly
-contains the shape, so every cell that meets the shape is kept, if it is looked at. Cells are looked at from the cell of one
-point of each part, outward over the neighbours of kept cells. A part is connected, hence so are the cells it meets, and
-they all are reached. Nothing relies on children lying inside their parents (they do not), nor on a fill by centres.
+Why nothing is missed. A cell is kept if a set that certainly contains the cell (its footprint) meets a set that
+certainly contains the shape, so every cell that meets the shape is kept, if it is looked at. Cells are looked at from
+the cell of one point of each part, outward over the neighbours of kept cells. A part is connected, hence so are the
+cells it meets, and they all are reached. Nothing relies on children lying inside their parents (they do not), nor on
+a fill by centres.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ import math
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import h3.api.basic_int as h3
+import h3.api.basic_int as h3  # type: ignore[import-untyped]
 import numpy as np
 
 from geofences import geo
 from geofences.geodesy import HALF_TURN_DEG, MIN_CURVATURE_M, POLE_DEG, TURN_DEG
-from geofences.model import Area, Cell, Circle, Floats
+from geofences.model import Area, Bools, Cell, Circle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 FINEST_RES = 9
 """Measured best: about 5.4 cells a fence in a city, and three positions of four end at one empty cell."""
@@ -57,14 +58,14 @@ def cover(shape: Circle | Area) -> tuple[Cell, ...]:
 
     At the finest resolution up to FINEST_RES that needs at most MAX_CELLS; resolution 0 has 122 cells in all.
 
-    Circle: on the unit sphere with the same latitudes and longitudes no path is longer than its length on WGS 84 divided
-    by the smallest radius of curvature, so the circle lies in the cap of radius_m / MIN_CURVATURE_M; a cell lies in the cap
-    of its circumradius, as the farthest point of a spherical polygon is a vertex. Kept if the two caps meet.
-    Polygon: kept if the hull of the cell's vertices in lon/lat, pushed outward by 2 %, meets it. Great circles leave their
-    chord in lon/lat by at most L^2 tan(lat) / 8; where that could exceed the 2 % an edge is drawn as 8, and within three
-    circumradii of a pole the footprint is the whole belt of latitudes.
+    Circle: on the unit sphere with the same latitudes and longitudes no path is longer than its length on WGS 84
+    divided by the smallest radius of curvature, so the circle lies in the cap of radius_m / MIN_CURVATURE_M; a cell
+    lies in the cap of its circumradius, as the farthest point of a spherical polygon is a vertex. Kept if both meet.
+    Polygon: kept if the hull of the cell's vertices in lon/lat, pushed outward by 2 %, meets it. Great circles leave
+    their chord in lon/lat by at most L^2 tan(lat) / 8; where that could near the 2 % an edge is drawn as 8, and within
+    three circumradii of a pole the footprint is the whole belt of latitudes.
     """
-    meets: Callable[[list[int]], Sequence[bool]]
+    meets: Callable[[list[int]], Iterable[bool]]
     if isinstance(shape, Circle):
         starts = [shape.center]
         meets = partial(_circle_meets, _vector(shape.center.lat, shape.center.lng), shape.radius_m / MIN_CURVATURE_M)
@@ -86,7 +87,7 @@ def _first_res(area_m2: float) -> int:
     return 0
 
 
-def _flood(starts: set[int], meets: Callable[[list[int]], Sequence[bool]]) -> list[int] | None:
+def _flood(starts: set[int], meets: Callable[[list[int]], Iterable[bool]]) -> list[int] | None:
     """The cells that meet a shape, from its starts outward; None as soon as there are more than MAX_CELLS."""
     seen, front = set(starts), list(starts)
     kept: list[int] = []
@@ -105,8 +106,8 @@ def _circle_meets(center: Vector, radius_rad: float, cells: list[int]) -> list[b
     return [_apart_rad(center, cap) <= radius_rad + cap.circumradius_rad + SLACK_RAD for cap in map(_cap, cells)]
 
 
-def _area_meets(geometry: Any, cells: list[int]) -> Sequence[bool]:
-    return geo.touches(geometry, [_footprint(cell) for cell in cells]).tolist()
+def _area_meets(geometry: Any, cells: list[int]) -> Bools:
+    return geo.touches(geometry, [_footprint(cell) for cell in cells])
 
 
 @lru_cache(maxsize=REMEMBERED_CELLS)
@@ -117,27 +118,27 @@ def _cap(cell: int) -> _Cap:
 
 
 @lru_cache(maxsize=REMEMBERED_CELLS)
-def _footprint(cell: int) -> Floats:
-    """Corners, shape (n, 2), lng then lat in degrees, whose hull in lon/lat surely contains the cell."""
+def _footprint(cell: int) -> list[tuple[float, float]]:
+    """Corners, lng then lat in degrees, whose hull in lon/lat surely contains the cell."""
     lat, lng = h3.cell_to_latlng(cell)
     reach_rad = _cap(cell).circumradius_rad
     if math.radians(POLE_DEG - abs(lat)) < NEAR_POLE * reach_rad:
         edge = math.copysign(abs(lat) - math.degrees(reach_rad) * EDGE_MARGIN, lat)
         pole = math.copysign(POLE_DEG, lat)
-        return np.array([[x, y] for x in (-HALF_TURN_DEG, HALF_TURN_DEG) for y in (edge, pole)])
-    corners = np.array(h3.cell_to_boundary(cell))
+        return [(x, y) for x in (-HALF_TURN_DEG, HALF_TURN_DEG) for y in (edge, pole)]
+    corners = h3.cell_to_boundary(cell)
     if reach_rad * math.tan(math.radians(abs(lat))) > BENT_EDGE:
         corners = _bent(corners)
-    east = (corners[:, 1] - lng + HALF_TURN_DEG) % TURN_DEG - HALF_TURN_DEG
-    return np.stack([lng + EDGE_MARGIN * east, lat + EDGE_MARGIN * (corners[:, 0] - lat)], axis=1)
+    steps = [((x - lng + HALF_TURN_DEG) % TURN_DEG - HALF_TURN_DEG, y - lat) for y, x in corners]
+    return [(lng + EDGE_MARGIN * east, lat + EDGE_MARGIN * north) for east, north in steps]
 
 
-def _bent(corners: Floats) -> Floats:
-    """The same outline, (n, 2) lat and lng in degrees, with each great circle cut into PIECES."""
+def _bent(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The same outline, lat and lng in degrees, with each great circle cut into PIECES."""
     points = np.array([_vector(lat, lng) for lat, lng in corners])
     part = np.linspace(0.0, 1.0, PIECES, endpoint=False)[:, None, None]
     x, y, z = ((1.0 - part) * points + part * np.roll(points, -1, axis=0)).reshape(-1, 3).T
-    return np.degrees(np.stack([np.arctan2(z, np.hypot(x, y)), np.arctan2(y, x)], axis=1))
+    return list(zip(np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x)), strict=True))
 
 
 def _vector(lat: float, lng: float) -> Vector:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -170,12 +171,12 @@ def covers(geometries: Geometries, lat: Floats, lng: Floats) -> Bools:
     return inside
 
 
-def touches(geometry: Any, corners: Sequence[Floats]) -> Bools:
-    """Whether a prepared geometry meets each convex hull of corners; an array of (n, 2) lng, lat in degrees a hull.
+def touches(geometry: Any, corners: Sequence[Sequence[tuple[float, float]]]) -> Bools:
+    """Whether a prepared geometry meets each convex hull of corners, given as (lng, lat) in degrees.
 
     Corners may lie beyond 180 degrees: they stand for the same places on the other side as well.
     """
-    rings = np.concatenate(corners)
+    rings = np.array(list(chain.from_iterable(corners)))
     of = np.repeat(np.arange(len(corners)), [len(c) for c in corners])
     hulls = shapely.convex_hull(shapely.multipoints(rings, indices=of))
     meets = np.asarray(shapely.intersects(geometry, hulls))

@@ -66,3 +66,7 @@ JOIN geofences.fences AS f ON f.fence_id = v.fence_id
 WHERE (v.ended_at IS NULL OR v.ended_at > :horizon_at)
   AND (CAST(:fence_ids AS bigint[]) IS NULL OR v.fence_id = ANY(CAST(:fence_ids AS bigint[])))
 ORDER BY v.fence_id, v.version
+
+-- name: no_replay_runs
+-- a replay holds the lock shared while it needs the partitions of its data
+SELECT pg_try_advisory_xact_lock(5242007)

@@ -19,3 +19,7 @@ class InvalidHoursError(OffersError):
 
 class InvalidScheduleError(OffersError):
     """Campaign windows that cannot be read; the message names the path, e.g. `windows.weekly[0].start: ...`."""
+
+
+class InvalidCampaignError(OffersError):
+    """A campaign that names what does not exist, or contradicts itself."""

@@ -27,6 +27,7 @@ NotificationId = NewType("NotificationId", int)
 
 class CampaignStatus(StrEnum):
     DRAFT = "draft"
+    SUBMITTED = "submitted"
     LIVE = "live"
     PAUSED = "paused"
     ENDED = "ended"
@@ -132,7 +133,7 @@ class ScheduledTrigger(Part):
     type: Literal["scheduled"]
     at: WallTime
     days: Annotated[list[Weekday], Field(max_length=7)] = []
-    radius_m: Annotated[float, Field(gt=0, le=50_000)] = 1_000
+    radius_m: Annotated[float, Field(gt=0, le=20_000)] = 1_000
     seen_within_s: Annotated[float, Field(gt=0, le=86_400)] = 1_800
 
 

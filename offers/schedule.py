@@ -73,7 +73,7 @@ def is_live(schedule: Schedule, *, at: datetime, zone: ZoneInfo, hours: OpeningH
     """Whether the campaign is on at a store at an aware instant.
 
     With `only_while_open` a store without hours, or whose hours say `unknown`, is not open: an offer is not made on a
-    guess. Otherwise `hours` are not looked at. A few us once a zone's week has been looked at, else some 50.
+    guess. Otherwise `hours` are not looked at. A few us once a zone's week has been looked at, else some 100.
 
     >>> from geofences.zones import zone
     >>> lunch = Schedule.from_json({"weekly": [{"days": ["mo", "tu"], "start": "11:00", "end": "14:30"}]})

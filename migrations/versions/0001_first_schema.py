@@ -229,7 +229,7 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('updated_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('created_by', sa.Text(), nullable=False),
-    sa.CheckConstraint("status IN ('draft', 'live', 'paused', 'ended', 'archived')", name=op.f('ck_campaigns_status')),
+    sa.CheckConstraint("status IN ('draft', 'submitted', 'live', 'paused', 'ended', 'archived')", name=op.f('ck_campaigns_status')),
     sa.CheckConstraint("trigger_type IN ('enter', 'dwell', 'exit', 'scheduled')", name=op.f('ck_campaigns_trigger_type')),
     sa.CheckConstraint('reserved >= 0 AND (stock IS NULL OR reserved <= stock)', name=op.f('ck_campaigns_never_over_stock')),
     sa.ForeignKeyConstraint(['tenant_id'], ['geofences.tenants.tenant_id'], name=op.f('fk_campaigns_tenant_id')),

@@ -1,0 +1,233 @@
+"""The notification row as the queue: claim, ask again, finish. Every state change is compare-and-set.
+
+    queued -> sending -> sent -> delivered -> opened
+       ^         |-----> failed | expired | suppressed
+       `- retry -'   (a worker that dies leaves `sending` behind; after its lease the row is queued again, same id)
+
+Nothing committed is lost: a row stays `queued` until an attempt ends it. Nothing is sent after `expires_at`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, assert_never
+
+import sqlalchemy as sa
+
+from geofences.model import LatLng
+from geofences.sql import queries
+from geofences.zones import zone
+from offers import ledger
+from offers.catalogue import hours_of
+from offers.messages import to_message
+from offers.model import CampaignDefinition, CampaignStatus, NotificationState, ReservationState
+from offers.push import (
+    Address,
+    ChannelPaused,
+    ChannelType,
+    DeadAddress,
+    Message,
+    Outcome,
+    Refused,
+    Retry,
+    Sent,
+    Unknown,
+)
+from offers.retry import next_attempt_at
+from offers.schedule import is_live
+from offers.tables import ChannelStatus, channels, notifications
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+LEASE = timedelta(seconds=60)
+"""Longer than any attempt may take: connect, write and read time limits together."""
+PAUSE = timedelta(seconds=60)
+"""How long a message waits whose provider refuses our credentials before it asks again."""
+NEW_INBOX_CHANNEL = "lbs_inbox"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """One message that this worker, and no other, may attempt now."""
+
+    notification_id: int
+    tenant_id: int
+    decision_id: int
+    device_id: int
+    channel_id: int | None
+    channel: ChannelType
+    attempts: int
+    expires_at: datetime
+    message: Message
+    address: Address
+    unsendable: tuple[NotificationState, str] | None
+    """Asked again, it must not be sent any more: the state it ends in, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What an attempt, or asking again, came to."""
+
+    claimed: Claimed
+    state: NotificationState
+    reason: str | None
+    not_before: datetime | None = None
+    outcome_unknown: bool = False
+    dead_address: bool = False
+
+
+def claim(
+    connection: sa.Connection, *, now: datetime, limit: int, unseal: Callable[[bytes], bytes]
+) -> list[Claimed]:
+    """Takes up to `limit` due messages, oldest first, in the caller's transaction; `unseal` opens stored secrets."""
+    rows = connection.execute(
+        queries("offers")["claim_due"], {"now": now, "limit": limit, "lease_until": now + LEASE}
+    ).all()
+    return [_claimed(row, now, unseal) for row in rows]
+
+
+def reclaim(connection: sa.Connection, *, now: datetime) -> int:
+    """Queues again what workers left behind that are gone; answers how many."""
+    return connection.execute(queries("offers")["reclaim"], {"now": now}).rowcount
+
+
+def _claimed(row: Any, now: datetime, unseal: Callable[[bytes], bytes]) -> Claimed:
+    address = dict(row.address or {})
+    if row.secrets:
+        address["secrets"] = [unseal(bytes(secret)).decode() for secret in row.secrets]
+    return Claimed(
+        notification_id=row.notification_id,
+        tenant_id=row.tenant_id,
+        decision_id=row.decision_id,
+        device_id=row.device_id,
+        channel_id=row.channel_id,
+        channel=ChannelType(row.channel),
+        attempts=row.attempts,
+        expires_at=row.expires_at,
+        message=to_message(row.notification_id, row.payload, expires_at=row.expires_at, created_at=row.created_at),
+        address=Address(channel=ChannelType(row.channel), value=address),
+        unsendable=_why_not(row, now),
+    )
+
+
+def _why_not(row: Any, now: datetime) -> tuple[NotificationState, str] | None:
+    """Asks again, because the world may have moved on since the decision."""
+    state = NotificationState
+    if row.expires_at <= now:
+        return state.EXPIRED, "too_late"
+    if row.campaign_status not in {CampaignStatus.LIVE, CampaignStatus.PAUSED}:
+        return state.EXPIRED, "campaign_ended"
+    if row.campaign_status == CampaignStatus.PAUSED:
+        return state.SUPPRESSED, "campaign_paused"
+    if not row.push_consent:
+        return state.SUPPRESSED, "no_consent"
+    if row.reservation_state == ReservationState.RELEASED:
+        return state.EXPIRED, "reservation_released"
+    if row.channel != ChannelType.INBOX and row.channel_status != ChannelStatus.ACTIVE:
+        return state.FAILED, "dead_address"
+    if row.timezone is not None and not _still_on(row, now):
+        return state.EXPIRED, "window_over"
+    return None
+
+
+def _still_on(row: Any, now: datetime) -> bool:
+    schedule = CampaignDefinition.model_validate(row.definition).windows.schedule()
+    hours = hours_of(row.opening_hours, row.timezone, LatLng(lat=row.lat, lng=row.lng))
+    return is_live(schedule, at=now, zone=zone(row.timezone), hours=hours).live
+
+
+def judge(claimed: Claimed, outcome: Outcome, *, now: datetime, jitter: float) -> Finished:
+    """The one action each outcome asks for."""
+    state = NotificationState
+    match outcome:
+        case Sent():
+            # a webhook's 2xx is its receiver's word; a push service only takes the message over
+            arrived = claimed.channel is ChannelType.WEBHOOK
+            return Finished(claimed=claimed, state=state.DELIVERED if arrived else state.SENT, reason=None)
+        case Retry() | Unknown():
+            again = next_attempt_at(
+                claimed.attempts, now=now, expires_at=claimed.expires_at, after_s=outcome.after_s, jitter=jitter
+            )
+            return Finished(
+                claimed=claimed,
+                state=state.FAILED if again is None else state.QUEUED,
+                reason=outcome.reason,
+                not_before=again,
+                outcome_unknown=outcome.may_have_arrived,
+            )
+        case DeadAddress():
+            return Finished(claimed=claimed, state=state.FAILED, reason=outcome.reason, dead_address=True)
+        case Refused():
+            return Finished(claimed=claimed, state=state.FAILED, reason=outcome.reason)
+        case ChannelPaused():
+            again = now + PAUSE
+            late = again >= claimed.expires_at
+            return Finished(
+                claimed=claimed,
+                state=state.FAILED if late else state.QUEUED,
+                reason=outcome.reason,
+                not_before=None if late else again,
+            )
+    assert_never(outcome)
+
+
+def finish(connection: sa.Connection, batch: Sequence[Finished], *, now: datetime) -> None:
+    """Writes what attempts came to, in the caller's transaction."""
+    done = sorted(batch, key=lambda finished: finished.claimed.notification_id)
+    for finished in done:
+        connection.execute(
+            queries("offers")["finish"],
+            {
+                "notification_id": finished.claimed.notification_id,
+                "attempts": finished.claimed.attempts,
+                "state": finished.state,
+                "reason": finished.reason,
+                "not_before": finished.not_before,
+                "outcome_unknown": finished.outcome_unknown,
+                "now": now,
+            },
+        )
+    dead = [finished.claimed.channel_id for finished in done if finished.dead_address]
+    if dead:
+        connection.execute(
+            sa.update(channels).where(channels.c.channel_id.in_(dead)).values(status=ChannelStatus.DEAD)
+        )
+    nothing = {NotificationState.FAILED, NotificationState.EXPIRED, NotificationState.SUPPRESSED}
+    ledger.release_refused(
+        connection, sorted({finished.claimed.decision_id for finished in done if finished.state in nothing}), now=now
+    )
+
+
+def put_in_inbox(connection: sa.Connection, batch: Sequence[Claimed], *, now: datetime) -> None:
+    """Numbers inbox messages in commit order for each device, so that a stream can resume after any of them."""
+    ordered = sorted(batch, key=lambda claimed: (claimed.device_id, claimed.notification_id))
+    for device_id in sorted({claimed.device_id for claimed in ordered}):
+        connection.execute(queries("offers")["lock_inbox"], {"device_id": device_id})
+    for claimed in ordered:
+        connection.execute(
+            queries("offers")["put_in_inbox"],
+            {"notification_id": claimed.notification_id, "attempts": claimed.attempts, "now": now},
+        )
+    if ordered:
+        connection.execute(sa.text(f"NOTIFY {NEW_INBOX_CHANNEL}"))
+
+
+def mark(
+    connection: sa.Connection, *, device_id: int, notification_ids: Sequence[int], opened: bool, now: datetime
+) -> int:
+    """A receipt by the app: delivered, or opened too. Only ever forward; answers how many it moved."""
+    table = notifications.c
+    before = (NotificationState.SENT, NotificationState.DELIVERED) if opened else (NotificationState.SENT,)
+    values: dict[str, Any] = {
+        "state": NotificationState.OPENED if opened else NotificationState.DELIVERED,
+        "delivered_at": sa.func.coalesce(table.delivered_at, now),
+    }
+    if opened:
+        values["opened_at"] = now
+    return connection.execute(
+        sa.update(notifications)
+        .where(table.device_id == device_id, table.notification_id.in_(notification_ids), table.state.in_(before))
+        .values(**values)
+    ).rowcount

@@ -1,0 +1,225 @@
+"""Campaigns, channels and webhooks in Postgres. Takes the caller's connection and transaction.
+
+A campaign's life: draft -> submitted -> live <-> paused -> ended -> archived; `MOVES` is the whole of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from geofences.errors import ConflictError, NotFoundError
+from geofences.model import FenceId, StoreId, TenantId
+from geofences.store import announce
+from geofences.sql import queries
+from geofences.tables import ChangeKind, fences, stores
+from offers.errors import InvalidCampaignError
+from offers.model import Campaign, CampaignDefinition, CampaignId, CampaignStatus
+from offers.tables import campaign_fences, campaign_stores, campaigns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Status = CampaignStatus
+
+MOVES: dict[str, tuple[frozenset[CampaignStatus], CampaignStatus]] = {
+    "submit": (frozenset({Status.DRAFT}), Status.SUBMITTED),
+    "approve": (frozenset({Status.SUBMITTED}), Status.LIVE),
+    "pause": (frozenset({Status.LIVE}), Status.PAUSED),
+    "resume": (frozenset({Status.PAUSED}), Status.LIVE),
+    "stop": (frozenset({Status.LIVE, Status.PAUSED}), Status.ENDED),
+    "archive": (frozenset({Status.DRAFT, Status.SUBMITTED, Status.ENDED}), Status.ARCHIVED),
+}
+"""What may be done to a campaign: from which states, to which."""
+
+EDITABLE = frozenset({Status.DRAFT, Status.SUBMITTED, Status.PAUSED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCampaign:
+    """A campaign with what only its row knows."""
+
+    campaign: Campaign
+    reserved: int
+    created_at: datetime
+    updated_at: datetime
+    created_by: str
+
+
+def create_campaign(
+    connection: sa.Connection, *, tenant_id: TenantId, definition: CampaignDefinition, created_by: str, now: datetime
+) -> CampaignId:
+    """A draft. InvalidCampaignError if it names fences or stores that the tenant does not have."""
+    campaign_id = CampaignId(
+        connection.execute(
+            sa.insert(campaigns)
+            .values(tenant_id=tenant_id, created_by=created_by, created_at=now, updated_at=now, **_columns(definition))
+            .returning(campaigns.c.campaign_id)
+        ).scalar_one()
+    )
+    _put_targets(connection, tenant_id, campaign_id, definition)
+    announce(
+        connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now
+    )
+    return campaign_id
+
+
+def update_campaign(
+    connection: sa.Connection,
+    *,
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+    definition: CampaignDefinition,
+    now: datetime,
+) -> None:
+    """A new version; only of a campaign that is not live. A stock below what is reserved already is refused."""
+    row = _lock(connection, tenant_id, campaign_id)
+    if row.status not in EDITABLE:
+        raise ConflictError(f"a {row.status} campaign cannot be edited: pause it first")
+    if definition.stock is not None and definition.stock < row.reserved:
+        raise ConflictError(f"{row.reserved} are reserved already, more than a stock of {definition.stock}")
+    connection.execute(
+        sa.update(campaigns)
+        .where(campaigns.c.campaign_id == campaign_id)
+        .values(version=campaigns.c.version + 1, updated_at=now, **_columns(definition))
+    )
+    for table in (campaign_fences, campaign_stores):
+        connection.execute(sa.delete(table).where(table.c.campaign_id == campaign_id))
+    _put_targets(connection, tenant_id, campaign_id, definition)
+    announce(
+        connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now
+    )
+
+
+def move_campaign(
+    connection: sa.Connection, *, tenant_id: TenantId, campaign_id: CampaignId, move: str, now: datetime
+) -> CampaignStatus:
+    """One step of a campaign's life; ConflictError if its state does not allow it. `stop` expires what is queued."""
+    row = _lock(connection, tenant_id, campaign_id)
+    allowed, after = MOVES[move]
+    if row.status not in allowed:
+        raise ConflictError(f"cannot {move} a {row.status} campaign")
+    connection.execute(
+        sa.update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(status=after, updated_at=now)
+    )
+    if move == "stop":
+        connection.execute(queries("offers")["expire_queued"], {"campaign_id": campaign_id, "reason": "stopped"})
+    announce(
+        connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now
+    )
+    return after
+
+
+def get_campaign(connection: sa.Connection, *, tenant_id: TenantId, campaign_id: CampaignId) -> StoredCampaign:
+    for stored in load_campaigns(connection, campaign_ids=[campaign_id]):
+        if stored.campaign.tenant_id == tenant_id:
+            return stored
+    raise NotFoundError(f"no campaign {campaign_id}")
+
+
+def load_campaigns(
+    connection: sa.Connection,
+    *,
+    campaign_ids: Sequence[int] | None = None,
+    tenant_id: TenantId | None = None,
+    after: int = 0,
+    limit: int | None = None,
+) -> Iterator[StoredCampaign]:
+    """Campaigns with their targets, in id order: those of a tenant, those named, or all."""
+    rows = connection.execute(
+        queries("offers")["campaigns"],
+        {
+            "campaign_ids": None if campaign_ids is None else list(campaign_ids),
+            "tenant_id": tenant_id,
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return (_stored(row) for row in rows)
+
+
+def _stored(row: Any) -> StoredCampaign:
+    definition = CampaignDefinition.model_validate(row.definition)
+    return StoredCampaign(
+        campaign=Campaign(
+            campaign_id=CampaignId(row.campaign_id),
+            tenant_id=TenantId(row.tenant_id),
+            status=CampaignStatus(row.status),
+            version=row.version,
+            definition=definition,
+            schedule=definition.windows.schedule(),
+            fence_ids=frozenset(map(FenceId, row.fence_ids)),
+            store_ids=frozenset(map(StoreId, row.store_ids)),
+            stock=row.stock,
+        ),
+        reserved=row.reserved,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        created_by=row.created_by,
+    )
+
+
+def _columns(definition: CampaignDefinition) -> dict[str, Any]:
+    return {
+        "name": definition.name,
+        "brand": definition.brand,
+        "trigger_type": definition.trigger.type,
+        "stock": definition.stock,
+        "definition": definition.model_dump(mode="json"),
+    }
+
+
+def _lock(connection: sa.Connection, tenant_id: TenantId, campaign_id: CampaignId) -> Any:
+    row = connection.execute(
+        sa.select(campaigns)
+        .where(campaigns.c.campaign_id == campaign_id, campaigns.c.tenant_id == tenant_id)
+        .with_for_update(key_share=True)
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"no campaign {campaign_id}")
+    return row
+
+
+def _put_targets(
+    connection: sa.Connection, tenant_id: TenantId, campaign_id: CampaignId, definition: CampaignDefinition
+) -> None:
+    for table, key, source, names, word in (
+        (campaign_fences, "fence_id", fences, definition.fences, "fence"),
+        (campaign_stores, "store_id", stores, definition.stores, "store"),
+    ):
+        ids = _resolve(connection, tenant_id, source, source.c[key], names, word)
+        if ids:
+            connection.execute(
+                sa.insert(table), [{"tenant_id": tenant_id, "campaign_id": campaign_id, key: id_} for id_ in ids]
+            )
+
+
+def _resolve(
+    connection: sa.Connection,
+    tenant_id: TenantId,
+    source: sa.Table,
+    key: sa.Column[Any],
+    names: Sequence[str],
+    word: str,
+) -> list[int]:
+    """Ids of what a campaign names: by the id the API gave, else by the tenant's own external id."""
+    if not names:
+        return []
+    rows = connection.execute(
+        sa.select(key.label("id"), source.c.external_id).where(
+            source.c.tenant_id == tenant_id,
+            source.c.deleted_at.is_(None),
+            sa.or_(sa.cast(key, sa.Text).in_(names), source.c.external_id.in_(names)),
+        )
+    ).all()
+    by_external = {row.external_id: row.id for row in rows}
+    by_id = {str(row.id): row.id for row in rows}
+    found = {name: by_id.get(name, by_external.get(name)) for name in names}
+    missing = [name for name, id_ in found.items() if id_ is None]
+    if missing:
+        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")  # noqa: PLR2004 - enough to see
+        raise InvalidCampaignError(f"{len(missing)} {word}(s) do not exist: {shown}")
+    return sorted({id_ for id_ in found.values() if id_ is not None})

@@ -52,12 +52,14 @@ def start_servers(
     redis_url: str | None,
     log: Callable[[str], None] = _say_nothing,
     appendfsync: AppendFsync = "everysec",
+    durable: bool = True,
 ) -> Servers:
     """Start each server that no URL stands in for, and return once both answer.
 
-    What runs already is left alone, so a second call returns the same URLs; a new `appendfsync` holds from the next
-    start on. Private PostgreSQL has the superuser and the database `lbs`; nothing is migrated. If a server cannot be
-    had, the LocalServersError says what to do, and one that was started before it goes on until `stop_servers`.
+    What runs already is left alone, so a second call returns the same URLs; a new `appendfsync` or `durable` holds from
+    the next start on. Without `durable` PostgreSQL survives its own death but not the machine's: for tests. Private
+    PostgreSQL has the superuser and the database `lbs`; nothing is migrated. If a server cannot be had, the
+    LocalServersError says what to do, and one that was started before it goes on until `stop_servers`.
     """
     if database_url is not None and redis_url is not None:
         return Servers(database_url=database_url, redis_url=redis_url)
@@ -66,7 +68,7 @@ def start_servers(
         prepare_place(place)
         memory = recall_or_begin(place)
         if database_url is None:
-            memory = start_postgres(place, memory, log=log)
+            memory = start_postgres(place, memory, durable=durable, log=log)
         if redis_url is None:
             memory = start_redis(place, memory, appendfsync=appendfsync, log=log)
     return Servers(

@@ -38,7 +38,6 @@ _SETTINGS: Final = {
     "unix_socket_permissions": "0700",
     "max_connections": "100",
     "shared_buffers": "256MB",
-    "fsync": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "jit": "off",  # compiling costs more than our short queries take
@@ -115,7 +114,7 @@ def postgres_url(memory: Memory) -> str:
     return f"postgresql://lbs:{memory.postgres_password}@127.0.0.1:{memory.postgres_port}/lbs"
 
 
-def start_postgres(place: Place, memory: Memory, *, log: Callable[[str], None]) -> Memory:
+def start_postgres(place: Place, memory: Memory, *, durable: bool, log: Callable[[str], None]) -> Memory:
     """Start the cluster, made first if there is none, and wait until it answers and holds the database `lbs`.
 
     A running one is left as it is. The caller holds the home's lock.
@@ -131,7 +130,7 @@ def start_postgres(place: Place, memory: Memory, *, log: Callable[[str], None]) 
         if major is None:
             log(f"making a PostgreSQL {programs.major} cluster in {place.postgres_dir}")
             _make_cluster(programs, place, memory)
-        memory = _launch(programs, place, memory)
+        memory = _launch(programs, place, memory, durable=durable)
         log(f"PostgreSQL {programs.major} listens on 127.0.0.1:{memory.postgres_port}")
     if not _psql(programs, place, memory, "SELECT 1 FROM pg_database WHERE datname = 'lbs'").stdout.strip():
         created = _psql(programs, place, memory, "CREATE DATABASE lbs")
@@ -163,13 +162,17 @@ def _make_cluster(programs: PostgresPrograms, place: Place, memory: Memory) -> N
     staging.rename(place.postgres_dir)
 
 
-def _launch(programs: PostgresPrograms, place: Place, memory: Memory) -> Memory:
+def _launch(programs: PostgresPrograms, place: Place, memory: Memory, *, durable: bool) -> Memory:
     _disarm_stale_pid(place)
     process.make_private_dir(place.server_logs, account=place.account)
     socket_dir = _fresh_socket_dir(place, memory)
     memory = remember(place, replace(memory, socket_dir=str(socket_dir)))
     # Settings are arguments, so that no file of the cluster is ours to edit, and an old cluster gets new settings.
-    settings = _SETTINGS | {"unix_socket_directories": str(socket_dir), "log_directory": str(place.server_logs)}
+    settings = _SETTINGS | {
+        "fsync": "on" if durable else "off",
+        "unix_socket_directories": str(socket_dir),
+        "log_directory": str(place.server_logs),
+    }
 
     def launch(port: int) -> int:
         flags = [part for name, value in (settings | {"port": str(port)}).items() for part in ("-c", f"{name}={value}")]

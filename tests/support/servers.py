@@ -121,6 +121,7 @@ def servers() -> Servers:
         Path(os.environ[_RUN_DIR]) / "home",
         database_url=os.environ.get("LBS_DATABASE_URL") or None,
         redis_url=os.environ.get("LBS_REDIS_URL") or None,
+        durable=False,  # dropping a database flushes all of them, which took seconds each
     )
 
 
@@ -147,7 +148,9 @@ def migrated_template(admin_url: str) -> str:
     with locked(run_dir / "template.lock"):
         if not _template_marker(run_dir).exists():
             drop_database(admin_url, name)  # of a worker that died halfway
-            migrations.upgrade(create_database(admin_url, name))
+            # SQLAlchemy would take another driver for a URL that names none.
+            url = create_database(admin_url, name)
+            migrations.upgrade(url.replace("postgresql://", "postgresql+psycopg2://", 1))
             _template_marker(run_dir).touch()
     return name
 

@@ -9,15 +9,26 @@ import numpy as np
 
 from geofences import geo
 from geofences.border import border_distance_m
-from geofences.geodesy import EXACT_WITHIN_M, chord_limit_m, circle_distance_m, ecef_m, geodesic_distance_m
+from geofences.geodesy import (
+    EXACT_WITHIN_M,
+    HALF_TURN_DEG,
+    chord_limit_m,
+    circle_distance_m,
+    ecef_m,
+    geodesic_distance_m,
+)
 from geofences.model import Area, Bools, Circle, Fence, Floats, Int32s, Int64s
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numpy.typing import NDArray
 
 US_PER_S = 1_000_000
 NEVER_US = -(2**62)
 """The `valid_to_us` of a slot that holds nothing."""
+BOUNDS_MARGIN_DEG = 1e-6
+"""10 cm: more than rounding, and more than the 1 cm that a verdict may be off."""
 _TYPES = {"Int64s": np.int64, "Int32s": np.int32, "Floats": np.float64, "Bools": np.bool_}
 
 
@@ -36,6 +47,11 @@ class Columns:
     z_m: Floats
     radius_m: Floats
     chord_limit_m: Floats
+    south: Floats
+    west: Floats
+    north: Floats
+    east: Floats
+    """Bounds in degrees, a little wider than the shape."""
     area_m2: Floats
     valid_from_us: Int64s
     valid_to_us: Int64s
@@ -70,32 +86,41 @@ class Columns:
             getattr(wide, field.name)[: len(old)] = old
         return wide
 
-    def fill(self, slot: int, fence: Fence) -> None:
-        """Write one version into an empty slot. Its times come last: until then the slot is never in force."""
-        shape, profile = fence.shape, fence.profile
-        self.fence[slot] = fence
-        self.fence_id[slot] = fence.fence_id
-        self.version[slot] = fence.version
-        self.tenant_id[slot] = fence.tenant_id
-        self.enter_after_us[slot] = round(profile.enter_after_s * US_PER_S)
-        self.exit_after_us[slot] = round(profile.exit_after_s * US_PER_S)
-        self.exit_buffer_m[slot] = profile.exit_buffer_m
-        self.min_confidence[slot] = profile.min_confidence
-        self.dwell_us[slot] = round(profile.dwell_s * US_PER_S)
-        self.hold_us[slot] = round(profile.hold_s * US_PER_S)
-        self.gap_us[slot] = round(profile.gap_s * US_PER_S)
-        self.area_m2[slot] = geo.area_m2(shape)
-        self.is_circle[slot] = isinstance(shape, Circle)
-        if isinstance(shape, Circle):
-            self._fill_circle(slot, shape)
-        else:
-            self._fill_area(slot, shape)
-        self.valid_from_us[slot] = fence.valid_from_us
-        self.valid_to_us[slot] = fence.valid_to_us
+    def fill(self, slot: Int32s, fences: Sequence[Fence]) -> None:
+        """Write versions into empty slots. Their times come last: until then a slot is never in force."""
+        self.fence[slot] = as_objects(fences)
+        self.fence_id[slot] = [fence.fence_id for fence in fences]
+        self.version[slot] = [fence.version for fence in fences]
+        self.tenant_id[slot] = [fence.tenant_id for fence in fences]
+        profiles = [fence.profile for fence in fences]
+        self.enter_after_us[slot] = _us(profile.enter_after_s for profile in profiles)
+        self.exit_after_us[slot] = _us(profile.exit_after_s for profile in profiles)
+        self.exit_buffer_m[slot] = [profile.exit_buffer_m for profile in profiles]
+        self.min_confidence[slot] = [profile.min_confidence for profile in profiles]
+        self.dwell_us[slot] = _us(profile.dwell_s for profile in profiles)
+        self.hold_us[slot] = _us(profile.hold_s for profile in profiles)
+        self.gap_us[slot] = _us(profile.gap_s for profile in profiles)
+        circles = [
+            (s, fence.shape) for s, fence in zip(slot.tolist(), fences, strict=True) if isinstance(fence.shape, Circle)
+        ]
+        if circles:
+            self._fill_circles(np.array([s for s, _ in circles], dtype=np.int32), [shape for _, shape in circles])
+        areas = [
+            (s, fence.shape) for s, fence in zip(slot.tolist(), fences, strict=True) if isinstance(fence.shape, Area)
+        ]
+        if areas:
+            self._fill_areas(np.array([s for s, _ in areas], dtype=np.int32), [shape for _, shape in areas])
+        self.valid_from_us[slot] = [fence.valid_from_us for fence in fences]
+        self.valid_to_us[slot] = [fence.valid_to_us for fence in fences]
 
     def clear(self, slot: int) -> None:
         self.valid_to_us[slot] = NEVER_US
         self.geometry[slot] = self.edges[slot] = self.fence[slot] = None
+
+    def near(self, slot: Int32s, lat: Floats, lng: Floats) -> Bools:
+        """Whether each position lies in the bounds of its slot: false only where `inside` is; all of shape (k,)."""
+        in_belt = (self.south[slot] <= lat) & (lat <= self.north[slot])
+        return np.asarray(in_belt & (self.west[slot] <= lng) & (lng <= self.east[slot]))
 
     def inside(self, slot: Int32s, lat: Floats, lng: Floats) -> Bools:
         """Whether each position lies in the shape of its slot, border included; all of shape (k,)."""
@@ -125,17 +150,33 @@ class Columns:
         distance_m[rows] = self._area_distance_m(slot[rows], lat[rows], lng[rows])
         return distance_m
 
-    def _fill_circle(self, slot: int, shape: Circle) -> None:
-        lat, lng = np.array([shape.center.lat]), np.array([shape.center.lng])
-        x_m, y_m, z_m = ecef_m(lat, lng)
-        self.center_lat[slot], self.center_lng[slot] = shape.center.lat, shape.center.lng
-        self.x_m[slot], self.y_m[slot], self.z_m[slot] = x_m[0], y_m[0], z_m[0]
-        self.radius_m[slot] = shape.radius_m
-        self.chord_limit_m[slot] = chord_limit_m(lat, np.array([shape.radius_m]))[0]
+    def _fill_circles(self, slot: Int32s, shapes: Sequence[Circle]) -> None:
+        lat, lng = np.array([s.center.lat for s in shapes]), np.array([s.center.lng for s in shapes])
+        radius_m = np.array([s.radius_m for s in shapes])
+        self.is_circle[slot] = True
+        self.center_lat[slot], self.center_lng[slot], self.radius_m[slot] = lat, lng, radius_m
+        self.x_m[slot], self.y_m[slot], self.z_m[slot] = ecef_m(lat, lng)
+        self.chord_limit_m[slot] = chord_limit_m(lat, radius_m)
+        self.area_m2[slot] = [geo.area_m2(s) for s in shapes]
+        boxes = [geo.bounding_box(s) for s in shapes]
+        self._fill_bounds(slot, np.array([[b.south, b.west, b.north, b.east] for b in boxes]))
 
-    def _fill_area(self, slot: int, shape: Area) -> None:
-        self.geometry[slot] = geo.prepared(shape)
-        self.edges[slot] = geo.border_edges(shape)
+    def _fill_areas(self, slot: Int32s, shapes: Sequence[Area]) -> None:
+        areas = geo.area_columns(shapes)
+        self.is_circle[slot] = False
+        self.geometry[slot], self.edges[slot] = areas.geometry, as_objects(areas.edges)
+        self.area_m2[slot] = areas.area_m2
+        self._fill_bounds(slot, areas.bounds)
+
+    def _fill_bounds(self, slot: Int32s, bounds: Floats) -> None:
+        """Bounds with a margin; a box that reaches 180 degrees or goes across it is open to both sides."""
+        south, west, north, east = bounds.T
+        across = (
+            (west > east) | (west - BOUNDS_MARGIN_DEG < -HALF_TURN_DEG) | (east + BOUNDS_MARGIN_DEG > HALF_TURN_DEG)
+        )
+        self.south[slot], self.north[slot] = south - BOUNDS_MARGIN_DEG, north + BOUNDS_MARGIN_DEG
+        self.west[slot] = np.where(across, -np.inf, west - BOUNDS_MARGIN_DEG)
+        self.east[slot] = np.where(across, np.inf, east + BOUNDS_MARGIN_DEG)
 
     def _chord_m(self, slot: Int32s, lat: Floats, lng: Floats) -> Floats:
         x_m, y_m, z_m = ecef_m(lat, lng)
@@ -162,3 +203,14 @@ class Columns:
         first = np.cumsum(count) - count
         distance_m = border_distance_m(np.concatenate(edges), first[which], count[which], lat, lng)
         return np.where(geo.covers(self.geometry[slot], lat, lng), distance_m, -distance_m)
+
+
+def as_objects(items: Sequence[object]) -> NDArray[np.object_]:
+    """A column of objects, which numpy does not look into."""
+    column = np.empty(len(items), dtype=np.object_)
+    column[:] = items
+    return column
+
+
+def _us(seconds: Iterable[float]) -> list[int]:
+    return [round(s * US_PER_S) for s in seconds]

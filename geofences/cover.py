@@ -67,12 +67,13 @@ def cover(shape: Circle | Area) -> tuple[Cell, ...]:
     """
     meets: Callable[[list[int]], Iterable[bool]]
     if isinstance(shape, Circle):
-        starts = [shape.center]
+        starts, area_m2 = [shape.center], geo.area_m2(shape)
         meets = partial(_circle_meets, _vector(shape.center.lat, shape.center.lng), shape.radius_m / MIN_CURVATURE_M)
     else:
-        starts = geo.first_positions(shape)
-        meets = partial(_area_meets, geo.prepared(shape))
-    for res in range(_first_res(geo.area_m2(shape)), -1, -1):
+        area = geo.area_columns([shape])
+        starts, area_m2 = geo.first_positions(area.geometry[0]), float(area.area_m2[0])
+        meets = partial(_area_meets, area.geometry[0])
+    for res in range(_first_res(area_m2), -1, -1):
         cells = _flood({h3.latlng_to_cell(start.lat, start.lng, res) for start in starts}, meets)
         if cells is not None:
             return tuple(Cell(cell) for cell in sorted(cells))
@@ -148,3 +149,15 @@ def _vector(lat: float, lng: float) -> Vector:
 
 def _apart_rad(a: Vector | _Cap, b: Vector | _Cap) -> float:
     return 2.0 * math.asin(min(1.0, math.dist(a[:3], b[:3]) / 2.0))
+
+
+def cells_within(center: LatLng, radius_m: float, res: int = MAX_RES) -> frozenset[Cell]:
+    """Cells of one resolution that surely hold every position within `radius_m` of `center`, without the cover's limit.
+
+    Rings are counted with the shortest way across a cell of that resolution, so there are more than are needed.
+    """
+    ring_m = h3.average_hexagon_edge_length(
+        res, unit="m"
+    )  # a cell is at least 1.2 average edges wide, whatever its place
+    rings = math.ceil(radius_m / ring_m) + 1
+    return frozenset(Cell(cell) for cell in h3.grid_disk(cell_of(center, res), rings))

@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -28,19 +28,20 @@ from geofences.geodesy import (
     circle_distance_m,
     ecef_m,
     geodesic_distance_m,
-    ring_area_m2,
+    ring_areas_m2,
 )
 from geofences.geojson import Ring, read_point, read_polygons
-from geofences.model import Area, Bools, Circle, FenceKind, Floats, LatLng
+from geofences.model import Area, Bools, Circle, FenceKind, Floats, Int64s, LatLng
 from geofences.seam import Pole, crosses_180, pole_cap, unrolled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "AreaColumns",
     "Box",
+    "area_columns",
     "area_m2",
-    "border_edges",
     "bounding_box",
     "circle",
     "covers",
@@ -48,7 +49,6 @@ __all__ = [
     "geodesic_distance_m",
     "kind_of",
     "parse_geometry",
-    "prepared",
     "signed_distance_m",
     "to_geojson",
     "touches",
@@ -62,7 +62,7 @@ SEAM_SLIVER_DEG = 1e-9
 """0.1 mm: what rounding leaves over where two halves meet at 180 degrees."""
 
 Geometries = NDArray[np.object_]
-"""A column of geometries made by `prepared`; None where a slot holds none."""
+"""A column of geometries made by `area_columns`; None where a slot holds none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,19 @@ class Box:
     west: float
     north: float
     east: float
+
+
+class AreaColumns(NamedTuple):
+    """What there is to know of k areas before a position is asked about."""
+
+    geometry: Geometries
+    """Shape (k,): what `covers` and `touches` take."""
+    edges: list[Floats]
+    """Borders, arrays (m, 4) of lat1, lng1, lat2, lng2 in degrees; m is 0 for the whole earth."""
+    area_m2: Floats
+    """Shape (k,)."""
+    bounds: Floats
+    """Shape (k, 4): south, west, north, east in degrees, in [-180, 180] also for shapes across 180 degrees."""
 
 
 def parse_geometry(geojson: Mapping[str, object], *, radius_m: float | None = None) -> tuple[Circle | Area, list[str]]:
@@ -134,7 +147,7 @@ def area_m2(shape: Circle | Area) -> float:
     """Area on WGS 84 between edges that are straight in lon/lat; of a circle within 0.4 %."""
     if isinstance(shape, Circle):
         return circle_area_m2(shape.radius_m)
-    return sum(_polygon_area_m2(part) for part in shapely.get_parts(shapely.from_wkb(shape.wkb)))
+    return float(area_columns([shape]).area_m2[0])
 
 
 def bounding_box(shape: Circle | Area) -> Box:
@@ -153,13 +166,39 @@ def bounding_box(shape: Circle | Area) -> Box:
     return Box(south=south, west=west, north=north, east=east)
 
 
-def prepared(area: Area) -> Any:
-    """The geometry of an area, indexed for `covers`: at once, else GEOS does it in the first thread to ask."""
-    geometry = shapely.from_wkb(area.wkb)
+def area_columns(areas: Sequence[Area]) -> AreaColumns:
+    """Read areas, all at once.
+
+    Where a shape was split at 180 degrees both halves have an edge there, and over a pole one along it: neither is a
+    border. Geometries are indexed for `covers` here: GEOS would else do it later, in the first thread to ask.
+    """
+    geometry = shapely.from_wkb([area.wkb for area in areas])
+    parts, area_of_part = shapely.get_parts(geometry, return_index=True)
+    rings, part_of_ring = shapely.get_rings(parts, return_index=True)
+    points, ring_of_point = shapely.get_coordinates(rings, return_index=True)
+    is_edge = ring_of_point[:-1] == ring_of_point[1:]
+    edges = np.concatenate([points[:-1, ::-1], points[1:, ::-1]], axis=1)[is_edge]
+    ring_of_edge, area_of_ring = ring_of_point[:-1][is_edge], area_of_part[part_of_ring]
+    area_of_point = area_of_ring[ring_of_point]
+
+    is_outer = np.diff(part_of_ring, prepend=-1) > 0
+    ring_m2 = np.abs(ring_areas_m2(edges, ring_of_edge)) * np.where(is_outer, 1.0, -1.0)
     shapely.prepare(geometry)
-    lng, lat = shapely.get_coordinates(geometry)[0]
-    shapely.intersects_xy(geometry, lng, lat)
-    return geometry
+    begins = np.searchsorted(area_of_point, np.arange(len(areas)))
+    shapely.intersects_xy(geometry, *points[begins].T)
+    west, south, east, north = shapely.bounds(geometry).T
+    return AreaColumns(
+        geometry=geometry,
+        edges=_borders(edges, area_of_ring[ring_of_edge], len(areas)),
+        area_m2=np.asarray(np.bincount(area_of_ring, weights=ring_m2), dtype=np.float64),
+        bounds=np.stack([south, west, north, east], axis=1),
+    )
+
+
+def first_positions(geometry: Any) -> list[LatLng]:
+    """One position of each part of a geometry."""
+    starts = (shapely.get_coordinates(part)[0] for part in shapely.get_parts(geometry))
+    return [LatLng(lat=float(lat), lng=float(lng)) for lng, lat in starts]
 
 
 def covers(geometries: Geometries, lat: Floats, lng: Floats) -> Bools:
@@ -188,30 +227,6 @@ def touches(geometry: Any, corners: Sequence[Sequence[tuple[float, float]]]) -> 
     return meets
 
 
-def first_positions(area: Area) -> list[LatLng]:
-    """One position of each part."""
-    parts = shapely.get_parts(shapely.from_wkb(area.wkb))
-    starts = (shapely.get_coordinates(part)[0] for part in parts)
-    return [LatLng(lat=float(lat), lng=float(lng)) for lng, lat in starts]
-
-
-def border_edges(area: Area) -> Floats:
-    """The edges that are a border, shape (m, 4): lat1, lng1, lat2, lng2 in degrees; m is 0 for the whole earth.
-
-    Where a shape was split at 180 degrees both halves have an edge there, and over a pole one along it: neither is a
-    border.
-    """
-    rings = shapely.get_rings(shapely.get_parts(shapely.from_wkb(area.wkb)))
-    points, of = shapely.get_coordinates(rings, return_index=True)
-    edges = np.concatenate([points[:-1, ::-1], points[1:, ::-1]], axis=1)[of[:-1] == of[1:]]
-    at_pole = (np.abs(edges[:, 0]) == POLE_DEG) & (edges[:, 0] == edges[:, 2])
-    on_seam = (np.abs(edges[:, 1]) == HALF_TURN_DEG) & (edges[:, 1] == edges[:, 3])
-    plain: Floats = edges[~at_pole & ~on_seam]
-    if not on_seam.any():
-        return plain
-    return np.concatenate([plain, _open_seam(edges[on_seam])])
-
-
 def signed_distance_m(shape: Circle | Area, lat: Floats, lng: Floats) -> Floats:
     """Distance of each position to the border of one shape, shape (n,), metres: >= 0 inside, negative outside."""
     if isinstance(shape, Circle):
@@ -226,12 +241,10 @@ def signed_distance_m(shape: Circle | Area, lat: Floats, lng: Floats) -> Floats:
             lat=lat,
             lng=lng,
         )
-    edges = border_edges(shape)
-    distance_m = border_distance_m(
-        edges, np.zeros(len(lat), dtype=np.int64), np.full(len(lat), len(edges), dtype=np.int64), lat, lng
-    )
-    inside = covers(np.full(len(lat), prepared(shape), dtype=object), lat, lng)
-    return np.where(inside, distance_m, -distance_m)
+    area = area_columns([shape])
+    first, count = np.zeros(len(lat), dtype=np.int64), np.full(len(lat), len(area.edges[0]), dtype=np.int64)
+    distance_m = border_distance_m(area.edges[0], first, count, lat, lng)
+    return np.where(covers(np.repeat(area.geometry, len(lat)), lat, lng), distance_m, -distance_m)
 
 
 def _shape_of(rings: Sequence[Ring], warnings: list[str]) -> Any:
@@ -263,7 +276,7 @@ def _split(ring: Ring, warnings: list[str]) -> Any:
         raise InvalidGeometryError(f"{ring.path}: the ring goes round the earth {abs(turns)} times")
     poles: tuple[Pole, Pole] = ("north", "south")
     caps = {pole: _cap(ring, pole) for pole in poles}
-    smaller = min(poles, key=lambda pole: sum(_polygon_area_m2(p) for p in shapely.get_parts(caps[pole])))
+    smaller = min(poles, key=lambda pole: area_m2(Area(wkb=shapely.to_wkb(caps[pole]))))
     warnings.append(f"{ring.path}: the ring goes round the earth; the smaller side, over the {smaller} pole, was taken")
     return caps[smaller]
 
@@ -322,11 +335,6 @@ def _listed(ring: Any) -> list[list[float]]:
     return points
 
 
-def _polygon_area_m2(polygon: Any) -> float:
-    outer, *holes = (abs(ring_area_m2(*shapely.get_coordinates(ring)[:, ::-1].T)) for ring in _rings(polygon))
-    return outer - sum(holes)
-
-
 def _circle_box(shape: Circle) -> Box:
     lat, lng = shape.center.lat, shape.center.lng
     reach = shape.radius_m / MIN_CURVATURE_M
@@ -336,6 +344,18 @@ def _circle_box(shape: Circle) -> Box:
     side = math.degrees(math.asin(math.sin(reach) / math.cos(math.radians(lat))))
     west, east = (((lng + d) + HALF_TURN_DEG) % TURN_DEG - HALF_TURN_DEG for d in (-side, side))
     return Box(south=south, west=west, north=north, east=east)
+
+
+def _borders(edges: Floats, area: Int64s, areas: int) -> list[Floats]:
+    """The edges of each area that are a border; `area` counts up from 0."""
+    at_pole = (np.abs(edges[:, 0]) == POLE_DEG) & (edges[:, 0] == edges[:, 2])
+    on_seam = (np.abs(edges[:, 1]) == HALF_TURN_DEG) & (edges[:, 1] == edges[:, 3])
+    plain = np.flatnonzero(~at_pole & ~on_seam)
+    ends = np.searchsorted(area[plain], np.arange(1, areas))
+    borders = [own.copy() for own in np.split(edges[plain], ends)]  # copies: one area must not keep the others alive
+    for i in np.unique(area[on_seam]).tolist():
+        borders[i] = np.concatenate([borders[i], _open_seam(edges[on_seam & (area == i)])])
+    return borders
 
 
 def _open_seam(edges: Floats) -> Floats:

@@ -21,11 +21,13 @@ from geofences.model import UNKNOWN_ACCURACY_M, Cell, Fence, FenceId, Floats, In
 from geofences.ragged import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 FIRST_SLOTS = 64
 SIGMAS_PER_ACCURACY = 1.515
 """The radius that holds 68 % of a round Gaussian error, in its standard deviations."""
+BLOCK = 16_384
+"""Positions that are matched at once: their candidates then fit into memory and mostly into the cache."""
 NO_SLOTS: Int32s = np.empty(0, dtype=np.int32)
 
 
@@ -75,32 +77,36 @@ class FenceIndex:
         self._resting: list[int] = []
         self._top = 0
         self._held = 0
-        for fence in fences:
-            self.add(fence)
+        self.add_all(list(fences))
 
     def __len__(self) -> int:
         """How many versions are held, closed ones included."""
         return self._held
 
     def add(self, fence: Fence) -> int:
-        """Take in one version of a fence and return its slot; its cells must contain its shape, as `cover` makes them.
+        """Take in one version of a fence and return its slot; raises as `add_all`."""
+        return self.add_all([fence])[0]
 
-        Raises ConflictError if this version is here already, ValueError if it has no cells.
+    def add_all(self, fences: Sequence[Fence]) -> list[int]:
+        """Take in fence versions and return their slots; their cells must contain their shapes, as `cover` makes them.
+
+        Raises ConflictError if a version is here already or comes twice, ValueError if one has no cells; then none is
+        taken in.
         """
-        if self.slot_of(fence.fence_id, fence.version) is not None:
-            raise ConflictError(f"fence {fence.fence_id} version {fence.version} is in the index already")
-        if not fence.cells:
-            raise ValueError(f"fence {fence.fence_id} version {fence.version} has no cells")
-        slot = self._new_slot()
-        self.columns.fill(slot, fence)
-        for cell in fence.cells:
-            bucket = self._buckets.get(cell, NO_SLOTS)
-            self._buckets[cell] = np.insert(bucket, np.searchsorted(bucket, slot), slot)
-        self._cells_by_res = self._cells_by_res + Counter(map(h3.get_resolution, fence.cells))
-        slots = (*self._versions.get(fence.fence_id, ()), slot)
-        self._versions[fence.fence_id] = tuple(sorted(slots, key=lambda s: int(self.columns.version[s])))
-        self._held += 1
-        return slot
+        if not fences:
+            return []
+        self._check_new(fences)
+        slots = [self._new_slot() for _ in fences]
+        self.columns.fill(np.array(slots, dtype=np.int32), fences)
+        self._fill_buckets(slots, fences)
+        version = self.columns.version
+        for slot, fence in zip(slots, fences, strict=True):
+            held = (*self._versions.get(fence.fence_id, ()), slot)
+            self._versions[fence.fence_id] = (
+                tuple(sorted(held, key=lambda s: int(version[s]))) if len(held) > 1 else held
+            )
+        self._held += len(fences)
+        return slots
 
     def close(self, fence_id: FenceId, version: int, valid_to_us: int) -> None:
         """End a version at that time: it stays for positions recorded before. Raises NotFoundError."""
@@ -170,13 +176,15 @@ class FenceIndex:
         valid_from_us <= at_us < valid_to_us. The border counts as inside. The verdict is that of the WGS 84 geodesic
         for circles and of GEOS in lon/lat for areas.
         """
-        position, slot = self._candidates(lat, lng)
-        columns, at = self.columns, at_us[position]
-        in_force = (columns.valid_from_us[slot] <= at) & (at < columns.valid_to_us[slot])
-        kept = np.flatnonzero(in_force & (columns.tenant_id[slot] == tenant_id[position]))
-        position, slot = position[kept], slot[kept]
-        inside = columns.inside(slot, lat[position], lng[position])
-        return Pairs(position=position[inside], slot=slot[inside])
+        blocks = [
+            self._match_block(begin, tenant_id[part], lat[part], lng[part], at_us[part])
+            for begin in range(0, len(lat), BLOCK)
+            for part in (slice(begin, begin + BLOCK),)
+        ]
+        return Pairs(
+            position=np.concatenate([np.empty(0, dtype=np.int64), *(block.position for block in blocks)]),
+            slot=np.concatenate([NO_SLOTS, *(block.slot for block in blocks)]),
+        )
 
     def measure(self, slot: Int32s, lat: Floats, lng: Floats) -> Floats:
         """Signed distance of each pair to its fence's border, shape (k,), metres: >= 0 inside, negative outside.
@@ -184,6 +192,19 @@ class FenceIndex:
         The slots must hold fences. The sign agrees with `match`.
         """
         return self.columns.signed_distance_m(slot, lat, lng)
+
+    def _match_block(self, begin: int, tenant_id: Int32s, lat: Floats, lng: Floats, at_us: Int64s) -> Pairs:
+        position, slot = self._candidates(lat, lng)
+        columns = self.columns
+        kept = np.flatnonzero(columns.tenant_id[slot] == tenant_id[position])
+        position, slot = position[kept], slot[kept]
+        kept = np.flatnonzero(columns.near(slot, lat[position], lng[position]))
+        position, slot = position[kept], slot[kept]
+        at = at_us[position]
+        kept = np.flatnonzero((columns.valid_from_us[slot] <= at) & (at < columns.valid_to_us[slot]))
+        position, slot = position[kept], slot[kept]
+        inside = columns.inside(slot, lat[position], lng[position])
+        return Pairs(position=position[inside] + begin, slot=slot[inside])
 
     def _candidates(self, lat: Floats, lng: Floats) -> tuple[Int64s, Int32s]:
         """(position, slot) of all fences that have the position's cell, sorted."""
@@ -210,6 +231,29 @@ class FenceIndex:
             self.columns = self.columns.grown(2 * self._top)
         self._top += 1
         return self._top - 1
+
+    def _check_new(self, fences: Sequence[Fence]) -> None:
+        new: set[tuple[FenceId, int]] = set()
+        for fence in fences:
+            key = (fence.fence_id, fence.version)
+            if key in new or self.slot_of(*key) is not None:
+                raise ConflictError(f"fence {fence.fence_id} version {fence.version} is in the index already")
+            if not fence.cells:
+                raise ValueError(f"fence {fence.fence_id} version {fence.version} has no cells")
+            new.add(key)
+
+    def _fill_buckets(self, slots: Sequence[int], fences: Sequence[Fence]) -> None:
+        """Replace the buckets of all cells of these fences by longer ones, sorted by slot."""
+        cell = np.fromiter((c for fence in fences for c in fence.cells), dtype=np.int64)
+        slot = np.repeat(np.array(slots, dtype=np.int32), [len(fence.cells) for fence in fences])
+        order = np.lexsort((slot, cell))
+        cells, begins = np.unique(cell[order], return_index=True)
+        by_res = Counter(self._cells_by_res)
+        for key, new in zip(cells.tolist(), np.split(slot[order], begins[1:]), strict=True):
+            old = self._buckets.get(key)
+            self._buckets[key] = new.copy() if old is None else np.sort(np.concatenate([old, new]))
+            by_res[h3.get_resolution(key)] += len(new)
+        self._cells_by_res = by_res
 
     def _forget(self, slot: int) -> None:
         fence = self.fence_at(slot)

@@ -18,7 +18,7 @@ import numpy as np
 
 from geofences import geo
 from geofences.geodesy import HALF_TURN_DEG, MIN_CURVATURE_M, POLE_DEG, TURN_DEG
-from geofences.model import Area, Bools, Cell, Circle
+from geofences.model import Area, Bools, Cell, Circle, LatLng
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -74,10 +74,18 @@ def cover(shape: Circle | Area) -> tuple[Cell, ...]:
         starts, area_m2 = geo.first_positions(area.geometry[0]), float(area.area_m2[0])
         meets = partial(_area_meets, area.geometry[0])
     for res in range(_first_res(area_m2), -1, -1):
-        cells = _flood({h3.latlng_to_cell(start.lat, start.lng, res) for start in starts}, meets)
+        cells = _flood({h3.latlng_to_cell(start.lat, start.lng, res) for start in starts}, meets, most=MAX_CELLS)
         if cells is not None:
             return tuple(Cell(cell) for cell in sorted(cells))
     raise AssertionError("resolution 0 has fewer cells than MAX_CELLS")
+
+
+def cells_within(center: LatLng, radius_m: float, res: int = FINEST_RES) -> frozenset[Cell]:
+    """Cells of one resolution that surely hold every position within `radius_m` of `center`, however many they are."""
+    meets = partial(_circle_meets, _vector(center.lat, center.lng), radius_m / MIN_CURVATURE_M)
+    cells = _flood({h3.latlng_to_cell(center.lat, center.lng, res)}, meets, most=h3.get_num_cells(res))
+    assert cells is not None
+    return frozenset(map(Cell, cells))
 
 
 def _first_res(area_m2: float) -> int:
@@ -88,14 +96,14 @@ def _first_res(area_m2: float) -> int:
     return 0
 
 
-def _flood(starts: set[int], meets: Callable[[list[int]], Iterable[bool]]) -> list[int] | None:
-    """The cells that meet a shape, from its starts outward; None as soon as there are more than MAX_CELLS."""
+def _flood(starts: set[int], meets: Callable[[list[int]], Iterable[bool]], *, most: int) -> list[int] | None:
+    """The cells that meet a shape, from its starts outward; None as soon as there are more than `most`."""
     seen, front = set(starts), list(starts)
     kept: list[int] = []
     while front:
         hit = [cell for cell, met in zip(front, meets(front), strict=True) if met]
         kept += hit
-        if len(kept) > MAX_CELLS:
+        if len(kept) > most:
             return None
         around = {near for cell in hit for near in h3.grid_disk(cell, 1)} - seen
         seen |= around
@@ -149,15 +157,3 @@ def _vector(lat: float, lng: float) -> Vector:
 
 def _apart_rad(a: Vector | _Cap, b: Vector | _Cap) -> float:
     return 2.0 * math.asin(min(1.0, math.dist(a[:3], b[:3]) / 2.0))
-
-
-def cells_within(center: LatLng, radius_m: float, res: int = MAX_RES) -> frozenset[Cell]:
-    """Cells of one resolution that surely hold every position within `radius_m` of `center`, without the cover's limit.
-
-    Rings are counted with the shortest way across a cell of that resolution, so there are more than are needed.
-    """
-    ring_m = h3.average_hexagon_edge_length(
-        res, unit="m"
-    )  # a cell is at least 1.2 average edges wide, whatever its place
-    rings = math.ceil(radius_m / ring_m) + 1
-    return frozenset(Cell(cell) for cell in h3.grid_disk(cell_of(center, res), rings))

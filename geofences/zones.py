@@ -6,6 +6,7 @@ for every process and every test. Which instant a wall time means is decided her
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import importlib.resources
 import threading
@@ -188,4 +189,8 @@ def _transition(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
 @cache
 def _finder() -> TimezoneFinder:
     """Made at first use, in 60 ms; the polygons stay in mapped files."""
-    return TimezoneFinder()
+    finder = TimezoneFinder()
+    atexit.register(
+        finder.cleanup
+    )  # left to the interpreter's end, its files are closed in the wrong order, with a warning
+    return finder

@@ -1,0 +1,30 @@
+"""Wall times in all gaps and overlaps of 2025 to 2027 mean the instants that were computed from the database itself."""
+
+from __future__ import annotations
+
+import csv
+from datetime import datetime
+
+import pytest
+
+from geofences.zones import first_instant, last_instant, overlap, tzdata_version, zone
+from tests.support.data import data_dir
+
+
+def test_every_gap_and_overlap_of_three_years_is_where_the_database_says() -> None:
+    if tzdata_version() != "2026f":
+        pytest.skip(f"the expected transitions are of tzdata 2026f, installed is {tzdata_version()}")
+    with (data_dir("tz_transitions") / "transitions_tzdata2026f.csv").open(encoding="utf-8", newline="") as file:
+        rows = [list(row.values()) for row in csv.DictReader(file)]
+    assert len(rows) == 659
+    for name, instant, _before, _after, kind, local_from, local_to in rows:
+        rules, turn = zone(name), datetime.fromisoformat(instant)
+        begin, end = datetime.fromisoformat(local_from), datetime.fromisoformat(local_to)
+        middle = begin + (end - begin) / 2
+        if kind == "gap":
+            assert {first_instant(middle, rules), last_instant(middle, rules), first_instant(begin, rules)} == {turn}
+        else:
+            assert first_instant(begin, rules) == turn - (end - begin)
+            assert last_instant(begin, rules) == turn
+            assert overlap(turn, rules) == (begin, end)
+        assert last_instant(end, rules) == first_instant(end, rules)

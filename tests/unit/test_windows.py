@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from datetime import date, time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offers.errors import InvalidScheduleError
+from offers.schedule import END_OF_DAY, Schedule, Weekday, WeeklyWindow
+
+LUNCH = {"days": ["mo", "tu"], "start": "11:00", "end": "14:30"}
+
+_minutes = st.times().map(lambda t: t.replace(second=0, microsecond=0))
+_windows = st.builds(
+    WeeklyWindow,
+    days=st.frozensets(st.sampled_from(Weekday), min_size=1),
+    start=_minutes,
+    end=_minutes | st.just(END_OF_DAY),
+)
+_days = st.none() | st.dates(date(1970, 1, 1), date(2999, 12, 31))
+_schedules = st.tuples(_days, _days, st.lists(_windows, max_size=5), st.booleans()).map(
+    lambda parts: Schedule(
+        first_day=min(filter(None, parts[:2]), default=None) if all(parts[:2]) else parts[0],
+        last_day=max(filter(None, parts[:2]), default=None) if all(parts[:2]) else parts[1],
+        weekly=tuple(parts[2]),
+        only_while_open=parts[3],
+    )
+)
+
+
+@given(schedule=_schedules)
+def test_the_json_form_loses_nothing(schedule: Schedule) -> None:
+    assert Schedule.from_json(schedule.to_json()) == schedule
+
+
+def test_nothing_said_is_always() -> None:
+    nulls = {"first_day": None, "last_day": None, "weekly": None, "only_while_open": None}
+    assert Schedule.from_json({}) == Schedule.from_json(nulls) == Schedule()
+
+
+def test_midnight_as_an_end_is_not_the_end_of_the_day() -> None:
+    ends = [Schedule.from_json({"weekly": [LUNCH | {"end": end}]}).weekly[0].end for end in ("00:00", "24:00")]
+    assert ends == [time(0), END_OF_DAY]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "windows: expected an object"),
+        ([], "windows: expected an object"),
+        ({"weeky": []}, "windows.weeky: unknown; known are first_day, last_day, weekly, only_while_open"),
+        ({"first_day": "2026-6-1"}, "windows.first_day: expected a day"),
+        ({"first_day": "20260601"}, "windows.first_day: expected a day"),
+        ({"first_day": "2026-02-29"}, "windows.first_day: expected a day"),
+        ({"first_day": 20260601}, "windows.first_day: expected a day"),
+        ({"last_day": "9999-12-31"}, "windows.last_day: not in the years 1970 to 2999"),
+        ({"first_day": "2026-06-02", "last_day": "2026-06-01"}, "windows.last_day: 2026-06-01 is before"),
+        ({"only_while_open": 1}, "windows.only_while_open: expected true or false"),
+        ({"only_while_open": "yes"}, "windows.only_while_open: expected true or false"),
+        ({"weekly": {}}, "windows.weekly: expected a list"),
+        ({"weekly": [LUNCH] * 101}, "windows.weekly: more than 100"),
+        ({"weekly": [LUNCH, "mo"]}, r"windows.weekly\[1\]: expected an object"),
+        ({"weekly": [LUNCH | {"day": "mo"}]}, r"windows.weekly\[0\].day: unknown"),
+        ({"weekly": [LUNCH | {"days": []}]}, r"windows.weekly\[0\].days: a weekly window needs at least one"),
+        ({"weekly": [LUNCH | {"days": "mo"}]}, r"windows.weekly\[0\].days: expected a list"),
+        ({"weekly": [LUNCH | {"days": ["mo", "Tu"]}]}, r"windows.weekly\[0\].days\[1\]: expected one of mo, tu"),
+        ({"weekly": [LUNCH | {"days": [["mo"]]}]}, r"windows.weekly\[0\].days\[0\]: expected one of mo, tu"),
+        ({"weekly": [LUNCH | {"start": "24:00"}]}, r"windows.weekly\[0\].start: 24:00 can only be an end"),
+        ({"weekly": [LUNCH | {"start": "9:00"}]}, r"windows.weekly\[0\].start: expected a time"),
+        ({"weekly": [LUNCH | {"start": None}]}, r"windows.weekly\[0\].start: expected a time"),
+        ({"weekly": [LUNCH | {"end": "14:30:00"}]}, r"windows.weekly\[0\].end: expected a time"),
+        ({"weekly": [LUNCH | {"end": "24:30"}]}, r"windows.weekly\[0\].end: expected a time"),
+        ({"weekly": [LUNCH | {"end": 14}]}, r"windows.weekly\[0\].end: expected a time"),
+    ],
+)
+def test_a_fault_is_named_by_its_path(text: Any, message: str) -> None:
+    with pytest.raises(InvalidScheduleError, match=f"^{message}"):
+        Schedule.from_json(text)

@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geofences.index import FenceIndex, cells_of, confidence
-from geofences.model import POSITION_DTYPE, DeviceId, FenceId, Flag, Positions, TenantId, Verdict
-from geofences.visits import StoredPosition
+from geofences.model import (
+    POSITION_DTYPE,
+    DeviceId,
+    FenceId,
+    Flag,
+    Floats,
+    Int32s,
+    Int64s,
+    Positions,
+    TenantId,
+    Verdict,
+)
+from geofences.visits import Identity, StoredPosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,7 +54,7 @@ class Batch:
         self._columns = np.concatenate(arrays) if arrays else np.empty(0, dtype=POSITION_DTYPE)
         self._next = 0
         self.stored = [_stored(row) for row in self._columns.tolist()]
-        self.known: set[tuple[int, int, float, float, float | None, bool]] = set()
+        self.known: set[Identity] = set()
         """Identities of positions that are stored already or came earlier in this batch."""
         columns = self._columns
         self._cells = cells_of(columns["lat"], columns["lng"], LAST_SEEN_RESOLUTION).tolist()
@@ -87,7 +98,7 @@ class Batch:
             words[row][fence_id] = Word(slot, Verdict.IN if is_in else Verdict.NEITHER, value)
         return words
 
-    def _confidence(self, rows: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    def _confidence(self, rows: Int64s, slots: Int32s) -> Floats:
         columns, index = self._columns, self._index
         distance_m = index.measure(slots, columns["lat"][rows], columns["lng"][rows])
         return confidence(distance_m, columns["accuracy_m"][rows].astype(np.float64), index.area_m2(slots))

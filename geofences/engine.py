@@ -16,9 +16,9 @@ import structlog
 from geofences import visits as ledger
 from geofences.errors import LogUnavailableError
 from geofences.log import START, Entry, EntryKind, PositionLog, id_after
-from geofences.model import SHARDS, Shard
+from geofences.model import SHARDS, DeviceId, Shard
 from geofences.shard import ShardMemory
-from geofences.visits import Effects, to_us
+from geofences.visits import DeviceFacts, Effects, Identity, to_us
 
 if TYPE_CHECKING:
     import threading
@@ -115,18 +115,19 @@ class Engine:
             shard,
             place,
             index=self._snapshot.index,
-            load_devices=self._with_connection(ledger.load_devices),
-            known_identities=self._with_connection(ledger.known_identities),
+            load_devices=self._load_devices,
+            known_identities=self._known_identities,
         )
         memory.restore(unfinished)
         self._shards[shard] = memory
 
-    def _with_connection(self, function: Callable[..., object]) -> Callable[..., object]:
-        def call(argument: object) -> object:
-            with self._database.connect() as connection:
-                return function(connection, argument)
+    def _load_devices(self, device_ids: Sequence[DeviceId]) -> dict[DeviceId, DeviceFacts]:
+        with self._database.connect() as connection:
+            return ledger.load_devices(connection, device_ids)
 
-        return call
+    def _known_identities(self, wanted: Sequence[tuple[DeviceId, int]]) -> set[Identity]:
+        with self._database.connect() as connection:
+            return ledger.known_identities(connection, wanted)
 
     def _work(self, woken: set[Shard] | None) -> None:
         """One round: new fences, then entries of the woken shards (all of them when nobody said which)."""
@@ -219,4 +220,3 @@ class Engine:
             self._log.trim(
                 {shard: memory.place.offset for shard, memory in self._shards.items() if memory.place.offset != START}
             )
-

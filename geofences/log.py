@@ -119,7 +119,7 @@ class PositionLog:
         pipeline = self._redis.pipeline(transaction=False)
         shards = set()
         for shard, entry in entries:
-            pipeline.xadd(stream_key(self._prefix, shard), entry.to_fields())
+            pipeline.xadd(stream_key(self._prefix, shard), entry.to_fields())  # type: ignore[arg-type]  # invariant dict
             shards.add(shard)
         if not shards:
             return

@@ -113,7 +113,7 @@ def _put_store_chunk(
         inserted = connection.execute(sa.insert(stores).returning(stores.c.external_id, stores.c.store_id), new)
         done |= {row.external_id: (StoreId(row.store_id), Upsert.CREATED) for row in inserted}
     if changed:
-        columns = {name: sa.bindparam(name) for name in changed[0] if name not in {"key", "location"}}
+        columns: dict[str, Any] = {name: sa.bindparam(name) for name in changed[0] if name not in {"key", "location"}}
         statement = sa.update(stores).where(stores.c.store_id == sa.bindparam("key"))
         connection.execute(statement.values(**columns, location=sa.bindparam("location"), deleted_at=None), changed)
     return done
@@ -160,9 +160,7 @@ def put_fences(
         done |= _put_fence_chunk(connection, tenant_id, chunk, now, effective_at)
         progress(len(chunk))
     touched = [fence_id for fence_id, outcome in done.values() if outcome is not Upsert.UNCHANGED]
-    announce(
-        connection, tenant_id=tenant_id, kind=ChangeKind.FENCE, object_ids=touched, effective_at=effective_at
-    )
+    announce(connection, tenant_id=tenant_id, kind=ChangeKind.FENCE, object_ids=touched, effective_at=effective_at)
     return done
 
 
@@ -196,15 +194,27 @@ def _put_fence_chunk(
             done[row.external_id] = (FenceId(before.fence_id), Upsert.UNCHANGED)
         else:
             done[row.external_id] = (FenceId(before.fence_id), Upsert.UPDATED)
-            replaced.append({"key": before.fence_id, "new_version": before.version + 1, "name": row.name,
-                             "store_id": row.store_id, "updated_at": now})
+            replaced.append(
+                {
+                    "key": before.fence_id,
+                    "new_version": before.version + 1,
+                    "name": row.name,
+                    "store_id": row.store_id,
+                    "updated_at": now,
+                }
+            )
             versions.append((FenceId(before.fence_id), before.version + 1, row, content))
     if new:
         inserted = connection.execute(
             sa.insert(fences).returning(fences.c.external_id, fences.c.fence_id),
             [
-                {"tenant_id": tenant_id, "external_id": row.external_id, "name": row.name, "store_id": row.store_id,
-                 "version": 1}
+                {
+                    "tenant_id": tenant_id,
+                    "external_id": row.external_id,
+                    "name": row.name,
+                    "store_id": row.store_id,
+                    "version": 1,
+                }
                 for row in new
             ],
         )
@@ -254,7 +264,8 @@ def _insert_versions(
     versions: Iterable[tuple[FenceId, int, FenceInput, bytes]],
     effective_at: datetime,
 ) -> None:
-    rows, cells = [], []
+    rows: list[dict[str, Any]] = []
+    cells: list[dict[str, Any]] = []
     for fence_id, version, fence, content in versions:
         shape = fence.shape
         is_circle = isinstance(shape, Circle)
@@ -285,7 +296,12 @@ def _insert_versions(
 
 
 def delete_fences(
-    connection: sa.Connection, *, tenant_id: TenantId, fence_ids: Sequence[FenceId], now: datetime, effective_at: datetime
+    connection: sa.Connection,
+    *,
+    tenant_id: TenantId,
+    fence_ids: Sequence[FenceId],
+    now: datetime,
+    effective_at: datetime,
 ) -> int:
     """Ends the fences at `effective_at`; whoever is inside leaves with `fence_changed`. Answers how many there were."""
     deleted = (
@@ -299,14 +315,17 @@ def delete_fences(
         .all()
     )
     _end_versions(connection, deleted, effective_at)
-    announce(
-        connection, tenant_id=tenant_id, kind=ChangeKind.FENCE, object_ids=deleted, effective_at=effective_at
-    )
+    announce(connection, tenant_id=tenant_id, kind=ChangeKind.FENCE, object_ids=deleted, effective_at=effective_at)
     return len(deleted)
 
 
 def delete_stores(
-    connection: sa.Connection, *, tenant_id: TenantId, store_ids: Sequence[StoreId], now: datetime, effective_at: datetime
+    connection: sa.Connection,
+    *,
+    tenant_id: TenantId,
+    store_ids: Sequence[StoreId],
+    now: datetime,
+    effective_at: datetime,
 ) -> int:
     """Deletes stores together with their fences."""
     deleted = (

@@ -16,15 +16,13 @@ from geofences.index import FenceIndex
 from geofences.log import LIVE, Entry, EntryKind
 from geofences.model import STANDARD, DeviceId, EndedBy, FenceId, Flag, Profile, Shard, TenantId, Verdict
 from geofences.tracker import NEVER_US, Event, Fold, Visit
-from geofences.visits import DeviceFacts, Effects, LastSeen, NumberedEvent, ShardPlace, StoredPosition
+from geofences.visits import DeviceFacts, Effects, Identity, LastSeen, NumberedEvent, ShardPlace, StoredPosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     LoadDevices = Callable[[Sequence[DeviceId]], dict[DeviceId, DeviceFacts]]
-    KnownIdentities = Callable[
-        [Sequence[tuple[DeviceId, int]]], set[tuple[int, int, float, float, float | None, bool]]
-    ]
+    KnownIdentities = Callable[[Sequence[tuple[DeviceId, int]]], set[Identity]]
 
 LAST_SEEN_EVERY_US = 60_000_000
 
@@ -110,21 +108,18 @@ class ShardMemory:
         device = self._devices[device_id]
         return {} if device is None else device.visits
 
-    def _known_repeats(self, batch: Batch) -> set[tuple[int, int, float, float, float | None, bool]]:
+    def _known_repeats(self, batch: Batch) -> set[Identity]:
         """Identities of stored positions that this batch may repeat: only what is not newer than the newest can be."""
         not_newer = [
             (position.device_id, position.recorded_us)
             for position in batch.stored
-            if (device := self._devices[position.device_id]) is not None
-            and position.recorded_us <= device.newest_us
+            if (device := self._devices[position.device_id]) is not None and position.recorded_us <= device.newest_us
         ]
         return self._known_identities(not_newer) if not_newer else set()
 
     def advanced(self, effects: Effects) -> None:
         """The effects are committed: go on from there."""
-        self.place = ShardPlace(
-            epoch=self.place.epoch, offset=effects.offset, seq=self.place.seq + len(effects.events)
-        )
+        self.place = ShardPlace(epoch=self.place.epoch, offset=effects.offset, seq=self.place.seq + len(effects.events))
 
     def _meet(self, device_ids: set[DeviceId]) -> None:
         strangers = sorted(device_ids - self._devices.keys())
@@ -133,16 +128,7 @@ class ShardMemory:
         facts = self._load_devices(strangers)
         for device_id in strangers:
             known = facts.get(device_id)
-            self._devices[device_id] = known and Device(
-                device_id=device_id,
-                tenant_id=known.tenant_id,
-                scope=known.tenant_id if known.sandbox else LIVE,
-                consented=known.consented,
-                newest_us=-NEVER_US if known.newest_us is None else known.newest_us,
-                trust=Trust.restored(
-                    None if known.good is None else Fix(*known.good), tuple(Fix(*s) for s in known.suspects)
-                ),
-            )
+            self._devices[device_id] = None if known is None else _device(device_id, known)
 
     def _position(self, batch: Batch, row: int, entry: Entry, effects: Effects) -> None:
         position = batch.stored[row]
@@ -223,9 +209,7 @@ class ShardMemory:
                 fold.end(entry.clock_us, EndedBy.CONSENT)
                 self._keep(device, fence_id, visit, fold, entry.clock_us, effects)
 
-    def _follow_fence(
-        self, device: Device, fence_id: FenceId, at_us: int, clock_us: int, effects: Effects
-    ) -> None:
+    def _follow_fence(self, device: Device, fence_id: FenceId, at_us: int, clock_us: int, effects: Effects) -> None:
         """If the fence that a visit began with is no longer in force at `at_us`, carries the visit over or ends it."""
         visit = device.visits.get(fence_id)
         if visit is None:
@@ -303,3 +287,15 @@ class ShardMemory:
             lng=position.lng,
             seen_us=at_us,
         )
+
+
+def _device(device_id: DeviceId, known: DeviceFacts) -> Device:
+    good = None if known.good is None else Fix(*known.good)
+    return Device(
+        device_id=device_id,
+        tenant_id=known.tenant_id,
+        scope=known.tenant_id if known.sandbox else LIVE,
+        consented=known.consented,
+        newest_us=-NEVER_US if known.newest_us is None else known.newest_us,
+        trust=Trust.restored(good, tuple(Fix(*suspect) for suspect in known.suspects)),
+    )

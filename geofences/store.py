@@ -133,9 +133,7 @@ def create_devices(
         return
     statement = insert(devices).on_conflict_do_nothing().returning(devices.c.device_id)
     created = connection.execute(statement, rows).scalars().all()
-    given = [
-        Consent(purpose=purpose, granted=True, version=str(source), source=source, at=at) for purpose in purposes
-    ]
+    given = [Consent(purpose=purpose, granted=True, version=str(source), source=source, at=at) for purpose in purposes]
     if created:
         connection.execute(
             insert(consents).on_conflict_do_nothing(),

@@ -10,7 +10,7 @@ import io
 import struct
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from psycopg2.extras import execute_values
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEW_EVENTS_CHANNEL = "lbs_events"
+
+Identity: TypeAlias = "tuple[int, int, float, float, float | None, bool]"
+"""What makes two positions of one device the same: device, recorded_us, lat, lng, accuracy_m, mocked."""
 
 
 def to_datetime(us: int) -> datetime:
@@ -64,8 +67,7 @@ class StoredPosition:
         return self if flags == self.flags else replace(self, flags=flags)
 
     @property
-    def identity(self) -> tuple[int, int, float, float, float | None, bool]:
-        """What makes two positions of one device the same position."""
+    def identity(self) -> Identity:
         return (self.device_id, self.recorded_us, self.lat, self.lng, self.accuracy_m, Flag.MOCKED in self.flags)
 
 
@@ -339,9 +341,7 @@ def load_devices(connection: sa.Connection, device_ids: Sequence[DeviceId]) -> d
     }
 
 
-def known_identities(
-    connection: sa.Connection, wanted: Sequence[tuple[DeviceId, int]]
-) -> set[tuple[int, int, float, float, float | None, bool]]:
+def known_identities(connection: sa.Connection, wanted: Sequence[tuple[DeviceId, int]]) -> set[Identity]:
     """Identities of stored positions of these (device, recorded_us), to tell a repeat from a late position."""
     rows = connection.execute(
         queries("geofences")["positions_at"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
@@ -21,7 +21,7 @@ class Listener:
     def __enter__(self) -> Self:
         self._connection = self._database.connect().execution_options(isolation_level="AUTOCOMMIT")
         self._connection.execute(sa.text(f"LISTEN {self._channel}"))
-        self._raw = self._connection.connection.dbapi_connection
+        self._raw: Any = self._connection.connection.driver_connection
         return self
 
     def __exit__(
@@ -34,10 +34,9 @@ class Listener:
     def wait(self, timeout_s: float) -> bool:
         """True if woken within `timeout_s`; raises the driver's error if the server is gone."""
         raw = self._raw
-        assert raw is not None
         if select.select([raw], [], [], timeout_s) == ([], [], []):
             return False
-        raw.poll()  # type: ignore[attr-defined]
-        woken = bool(raw.notifies)  # type: ignore[attr-defined]
-        raw.notifies.clear()  # type: ignore[attr-defined]
+        raw.poll()
+        woken = bool(raw.notifies)
+        raw.notifies.clear()
         return woken

@@ -49,4 +49,3 @@ remembered_writes = sa.Table(
     timestamp("created_at", default_now=True),
     schema=SCHEMA,
 )
-

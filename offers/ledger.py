@@ -32,9 +32,7 @@ def lock_stock(connection: sa.Connection, campaign_ids: Sequence[CampaignId]) ->
     return {row.campaign_id: row.left for row in rows}
 
 
-def reserve(
-    connection: sa.Connection, rows: Sequence[ReservationRow], *, limited: Mapping[CampaignId, int]
-) -> None:
+def reserve(connection: sa.Connection, rows: Sequence[ReservationRow], *, limited: Mapping[CampaignId, int]) -> None:
     """Holds one unit for each row: (decision, tenant, campaign, device, created_at, expires_at)."""
     if not rows:
         return

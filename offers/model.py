@@ -131,7 +131,7 @@ class ScheduledTrigger(Part):
     """At a local time of each store, for devices inside or seen near it not long ago."""
 
     type: Literal["scheduled"]
-    at: WallTime
+    at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["11:30"])]
     days: Annotated[list[Weekday], Field(max_length=7)] = []
     radius_m: Annotated[float, Field(gt=0, le=20_000)] = 1_000
     seen_within_s: Annotated[float, Field(gt=0, le=86_400)] = 1_800
@@ -265,5 +265,3 @@ class Decision:
     gates: tuple[GateResult, ...]
     expires_at: datetime
     """When the offer, its reservation and its messages end."""
-
-

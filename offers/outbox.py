@@ -78,9 +78,7 @@ class Finished:
     dead_address: bool = False
 
 
-def claim(
-    connection: sa.Connection, *, now: datetime, limit: int, unseal: Callable[[bytes], bytes]
-) -> list[Claimed]:
+def claim(connection: sa.Connection, *, now: datetime, limit: int, unseal: Callable[[bytes], bytes]) -> list[Claimed]:
     """Takes up to `limit` due messages, oldest first, in the caller's transaction; `unseal` opens stored secrets."""
     rows = connection.execute(
         queries("offers")["claim_due"], {"now": now, "limit": limit, "lease_until": now + LEASE}
@@ -191,9 +189,7 @@ def finish(connection: sa.Connection, batch: Sequence[Finished], *, now: datetim
         )
     dead = [finished.claimed.channel_id for finished in done if finished.dead_address]
     if dead:
-        connection.execute(
-            sa.update(channels).where(channels.c.channel_id.in_(dead)).values(status=ChannelStatus.DEAD)
-        )
+        connection.execute(sa.update(channels).where(channels.c.channel_id.in_(dead)).values(status=ChannelStatus.DEAD))
     nothing = {NotificationState.FAILED, NotificationState.EXPIRED, NotificationState.SUPPRESSED}
     ledger.release_refused(
         connection, sorted({finished.claimed.decision_id for finished in done if finished.state in nothing}), now=now

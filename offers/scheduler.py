@@ -118,7 +118,7 @@ class Scheduler:
             trigger = definition.trigger
             assert isinstance(trigger, ScheduledTrigger)
             due = occurrences(
-                wall_time(trigger.at),
+                wall_time(trigger.at, "trigger.at"),
                 frozenset(trigger.days) or None,
                 definition.windows.first_day,
                 definition.windows.last_day,
@@ -188,4 +188,3 @@ class Scheduler:
                 sa.text("DELETE FROM lbs.remembered_writes WHERE created_at < :before"),
                 {"before": self._now() - MEMORY_OF_WRITES},
             )
-

@@ -61,9 +61,7 @@ def create_campaign(
         ).scalar_one()
     )
     _put_targets(connection, tenant_id, campaign_id, definition)
-    announce(
-        connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now
-    )
+    announce(connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now)
     return campaign_id
 
 
@@ -89,9 +87,7 @@ def update_campaign(
     for table in (campaign_fences, campaign_stores):
         connection.execute(sa.delete(table).where(table.c.campaign_id == campaign_id))
     _put_targets(connection, tenant_id, campaign_id, definition)
-    announce(
-        connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now
-    )
+    announce(connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now)
 
 
 def move_campaign(
@@ -107,9 +103,7 @@ def move_campaign(
     )
     if move == "stop":
         connection.execute(queries("offers")["expire_queued"], {"campaign_id": campaign_id, "reason": "stopped"})
-    announce(
-        connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now
-    )
+    announce(connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now)
     return after
 
 

@@ -21,6 +21,7 @@ from geofences.visits import NEW_EVENTS_CHANNEL
 from geofences.wake import Listener
 from offers import outbox
 from offers.decider import NEW_NOTIFICATIONS_CHANNEL, Answer, Decider
+from offers.model import NotificationState
 from offers.outbox import Claimed, Finished
 from offers.push import ChannelType, Outcome, PushSender, Retry
 
@@ -135,9 +136,7 @@ class Worker:
             with self._database.begin() as connection:
                 outbox.put_in_inbox(connection, inbox, now=self._now())
                 outbox.finish(connection, ended, now=self._now())
-            delivered = [
-                Finished(claimed=message, state=outbox.NotificationState.SENT, reason=None) for message in inbox
-            ]
+            delivered = [Finished(claimed=message, state=NotificationState.SENT, reason=None) for message in inbox]
             self._on_finished([*delivered, *ended])
 
     def _attempt(self, sender: PushSender, message: Claimed) -> None:

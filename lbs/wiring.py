@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import redis
 import sqlalchemy as sa
 
+from geofences.engine import Engine
+from geofences.log import PositionLog
+from geofences.refresh import FenceSnapshot
+from lbs import clock
+from lbs.secrets import Vault, derive
+from offers.catalogue import Catalogue
+from offers.decider import Decider
+from offers.push import ChannelType
+from offers.push_http import HttpTransport
+from offers.push_webhook import WebhookSender
+from offers.push_webpush import VapidKey, WebPushSender
+from offers.scheduler import Scheduler
+from offers.ssrf import AddressGuard
+from offers.worker import Worker
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lbs.settings import Settings
+    from offers.push import PushSender
 
 
 class Role(StrEnum):
@@ -51,4 +70,61 @@ def redis_client(settings: Settings) -> redis.Redis:
     assert settings.redis_url is not None, "settings are resolved before wiring"
     return redis.Redis.from_url(
         settings.redis_url.get_secret_value(), socket_timeout=10, socket_connect_timeout=5, health_check_interval=30
+    )
+
+
+def position_log(settings: Settings) -> PositionLog:
+    return PositionLog(redis_client(settings), prefix=settings.redis_prefix)
+
+
+def position_engine(settings: Settings, beat: Callable[[], None]) -> Engine:
+    """The engine; `beat` is called at least every second while it lives."""
+    return Engine(
+        database=database(settings, Role.SYSTEM),
+        position_log=position_log(settings),
+        snapshot=FenceSnapshot(now=clock.now),
+        now=clock.now,
+        beat=beat,
+    )
+
+
+def address_guard(settings: Settings) -> AddressGuard:
+    return AddressGuard(allow_private=settings.allow_private_addresses)
+
+
+def vapid_key(settings: Settings) -> VapidKey:
+    """The installation's Web Push identity: it follows from the secret key, so there is nothing to store."""
+    return VapidKey.derive(derive(settings, "vapid"))
+
+
+def senders(settings: Settings) -> dict[ChannelType, PushSender]:
+    """A sender for each channel that needs one; the inbox is Postgres itself."""
+    guard = address_guard(settings)
+    return {
+        ChannelType.WEBPUSH: WebPushSender(
+            key=vapid_key(settings), contact=settings.webpush_contact, transport=HttpTransport(guard=guard)
+        ),
+        ChannelType.WEBHOOK: WebhookSender(transport=HttpTransport(guard=guard)),
+    }
+
+
+def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
+    """The decider and the senders; `beat` is called at least every second while they live."""
+    system = database(settings, Role.SYSTEM)
+    return Worker(
+        database=system,
+        decider=Decider(database=system, catalogue=Catalogue()),
+        senders=senders(settings),
+        unseal=Vault(settings).unseal,
+        now=clock.now,
+        beat=beat,
+    )
+
+
+def scheduler(settings: Settings, beat: Callable[[], None]) -> Scheduler:
+    return Scheduler(
+        database=database(settings, Role.SYSTEM),
+        now=clock.now,
+        beat=beat,
+        retention=timedelta(days=settings.retention_days),
     )

@@ -1,0 +1,80 @@
+"""Files that people upload, as numbered rows: CSV, GeoJSON and newline- or RS-separated GeoJSON, gzip or not.
+
+A row that cannot be read is a `Broken` one and the rest goes on; only a file that is not what it seems is an error.
+What is remembered is a row at a time, whatever the size of the file (of a GeoJSON: a feature).
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, cast
+
+from geofences.import_csv import read_csv
+from geofences.import_geojson import RS, read_geojson
+from geofences.import_rows import CHUNK, Broken, Row, UnreadableFileError, split_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_GZIP: Final = b"\x1f\x8b"
+_BOM: Final = b"\xef\xbb\xbf"
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+def open_upload(path: Path, *, on_read: Callable[[int], None] = lambda _: None) -> TextIO:
+    """The text of a file: gzip by its magic bytes, a BOM dropped, bytes that are not UTF-8 kept as lone surrogates.
+
+    `on_read(n)` is told of bytes read from the disk, for progress bars. Raises UnreadableFileError.
+    """
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: {error.strerror}") from error
+    source = cast("BinaryIO", io.BufferedReader(_Counted(raw, on_read), CHUNK))
+    if cast("io.BufferedReader", source).peek(2)[:2] == _GZIP:
+        source = cast("BinaryIO", gzip.GzipFile(fileobj=source))
+    buffered = io.BufferedReader(cast("io.RawIOBase", source), CHUNK)
+    try:
+        head = buffered.peek(3)[:3]
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableFileError(f"{path}: the gzip file is damaged: {error}") from error
+    if head[:2] in _UTF16:
+        raise UnreadableFileError(f"{path}: UTF-16 is not read; save it as UTF-8")
+    if head == _BOM:
+        buffered.read(3)
+    return io.TextIOWrapper(buffered, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+class _Counted(io.RawIOBase):
+    def __init__(self, raw: Any, on_read: Callable[[int], None]) -> None:
+        self._raw, self._on_read = raw, on_read
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        n = self._raw.readinto(buffer)
+        self._on_read(n)
+        return int(n)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def read_rows(text: TextIO) -> Iterator[Row | Broken]:
+    """The rows of a CSV or GeoJSON file, whichever it is by its first character. Raises UnreadableFileError."""
+    try:
+        head = text.read(CHUNK)
+        first = head.lstrip()[:1]
+        if not first:
+            raise UnreadableFileError("the file is empty")
+        if first in {"{", "[", RS}:
+            yield from read_geojson(head, text)
+        else:
+            yield from read_csv(split_lines(head, text))
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableFileError(f"the file is damaged: {error}") from error

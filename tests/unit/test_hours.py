@@ -107,6 +107,17 @@ class TestNextChange:
         assert hours.is_open(at)
         assert hours.next_change(at) == _utc("2026-10-25 01:30")
 
+    def test_the_bar_that_closes_as_the_repeated_hour_begins_closes_as_it_begins_again(self) -> None:
+        hours = OpeningHours.parse("22:00-03:00", zone=HELSINKI)
+        at = _utc("2026-10-25 00:15")  # 03:15, for the first time
+        assert hours.is_open(at)
+        assert hours.next_change(at) == _utc("2026-10-25 01:00")
+
+    def test_the_bakery_that_opens_in_the_repeated_hour_opens_in_its_first_pass(self) -> None:
+        hours = OpeningHours.parse("03:30-12:00", zone=HELSINKI)
+        assert hours.next_change(_utc("2026-10-25 00:15")) == _utc("2026-10-25 00:30")
+        assert hours.is_open(_utc("2026-10-25 01:10"))  # 03:10, for the second time
+
     def test_the_shop_that_opens_in_the_skipped_hour_opens_after_it(self) -> None:
         hours = OpeningHours.parse("03:30-12:00", zone=HELSINKI)
         assert hours.next_change(_utc("2026-03-29 00:00")) == _utc("2026-03-29 01:00")

@@ -29,6 +29,7 @@ MAX_URL_CHARACTERS = 2048
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
 # How inet_aton and the URL standard recognise an IPv4 address, however oddly written: its last label is a number.
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+_AUTHORITY_END = re.compile(r"[/?#]")
 _LOCAL_NAME = re.compile(r"(.+\.)?localhost", re.ASCII)
 
 
@@ -127,7 +128,7 @@ class AddressGuard:
             raise ForbiddenAddressError("not a valid URL") from error
         if parsed.scheme != "https" and not (parsed.scheme == "http" and self._allow_private):
             raise ForbiddenAddressError("only https URLs are called")
-        if "@" in url.split("://", 1)[-1].split("/", 1)[0] or parsed.userinfo:
+        if "@" in _AUTHORITY_END.split(url.partition("://")[2], maxsplit=1)[0]:  # also an empty one
             raise ForbiddenAddressError("a URL must not carry a user name")
         if parsed.port is not None and not 1 <= parsed.port <= 65535:  # noqa: PLR2004 - the range of a TCP port
             raise ForbiddenAddressError("not a port")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -114,6 +115,20 @@ def test_silence_after_the_request_left_is_unknown_and_bounded_in_time(rig: Rig,
     assert outcome.may_have_arrived
     assert time.monotonic() - started < TOTAL_TIMEOUT_S + 1
     assert rig.receiver.requests == 1
+
+
+def test_the_limit_of_one_request_is_not_prolonged_by_others(rig: Rig) -> None:
+    rig.receiver.misbehave(Drip(every_s=0.05))
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        dripped = pool.submit(rig.send, "m-slow")
+        while rig.receiver.requests == 0:
+            time.sleep(0.01)
+        while not dripped.done() and time.monotonic() - started < 5:
+            time.sleep(0.05)
+            rig.send("m-quick")
+    assert isinstance(dripped.result(), Unknown)
+    assert time.monotonic() - started < TOTAL_TIMEOUT_S + 2
 
 
 def test_an_unknown_message_may_have_arrived_and_its_repeat_has_the_same_id(rig: Rig) -> None:

@@ -51,7 +51,7 @@ def sqlalchemy_url(url: str) -> sa.URL:
 def database(settings: Settings, role: Role, *, pool_size: int = 5) -> sa.Engine:
     """An engine whose connections act as `role`, in UTC."""
     assert settings.database_url is not None, "settings are resolved before wiring"
-    options = "-c timezone=UTC"
+    options = "-c timezone=UTC -c search_path=public"
     if role is not Role.ADMIN:
         options += f" -c role={role}"
     if role is Role.READER:

@@ -7,6 +7,8 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
+SCHEMAS = frozenset({"geofences", "offers", "lbs"})
+
 
 def config(database_url: str) -> Config:
     """Alembic's configuration for one database, made here so that nothing depends on the working directory."""
@@ -24,3 +26,17 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 def downgrade(database_url: str, revision: str) -> None:
     """Takes the schema down to `revision` ("base": nothing left but the roles)."""
     command.downgrade(config(database_url), revision)
+
+
+def include_name(name: str | None, type_: str, _parent_names: object) -> bool:
+    """Only our three schemas, and of partitioned tables only the parents: partitions come and go by day."""
+    if type_ == "schema":
+        return name in SCHEMAS
+    if type_ == "table":
+        return name is not None and not name.startswith(("positions_p", "events_p", "decisions_p"))
+    return True
+
+
+def include_object(thing: object, _name: str | None, type_: str, _reflected: object, _compare_to: object) -> bool:
+    """PostGIS's own tables live in public, and Alembic's version table is Alembic's."""
+    return not (type_ == "table" and getattr(thing, "schema", None) not in SCHEMAS)

@@ -218,3 +218,34 @@ FROM (
       AND ST_DWithin(s.location, ST_MakePoint(l.lng, l.lat)::geography, :radius_m)
 ) AS found
 ON CONFLICT DO NOTHING
+
+-- name: inbox
+-- newest first; what has ended is gone
+SELECT notification_id, campaign_id, store_id, state, payload, created_at, expires_at, opened_at, inbox_seq
+FROM offers.notifications
+WHERE device_id = :device_id AND inbox_seq IS NOT NULL AND inbox_seq < :before AND expires_at > :now
+ORDER BY inbox_seq DESC
+LIMIT :limit
+
+-- name: inbox_after
+-- oldest first, for streams that resume
+SELECT notification_id, device_id, campaign_id, store_id, state, payload, created_at, expires_at, opened_at, inbox_seq
+FROM offers.notifications
+WHERE device_id = ANY(CAST(:device_ids AS bigint[])) AND inbox_seq > :after AND expires_at > :now
+ORDER BY inbox_seq
+LIMIT 1000
+
+-- name: campaign_counts
+SELECT 'decision' AS what, outcome AS state, reason AS detail, count(*) AS n
+FROM offers.decisions WHERE campaign_id = :campaign_id GROUP BY outcome, reason
+UNION ALL
+SELECT channel, state, NULL, count(*)
+FROM offers.notifications WHERE campaign_id = :campaign_id GROUP BY channel, state
+ORDER BY what, state, detail
+
+-- name: stored_decisions
+SELECT decision_id, campaign_version, store_id, event_id, trigger_type, outcome, reason, gates, event_at, decided_at
+FROM offers.decisions
+WHERE campaign_id = :campaign_id AND device_id = :device_id
+ORDER BY decided_at DESC, decision_id
+LIMIT :limit

@@ -129,7 +129,7 @@ def start_postgres(place: Place, memory: Memory, *, durable: bool, log: Callable
     else:
         if major is None:
             log(f"making a PostgreSQL {programs.major} cluster in {place.postgres_dir}")
-            _make_cluster(programs, place, memory)
+            _make_cluster(programs, place, memory, durable=durable)
         memory = _launch(programs, place, memory, durable=durable)
         log(f"PostgreSQL {programs.major} listens on 127.0.0.1:{memory.postgres_port}")
     if not _psql(programs, place, memory, "SELECT 1 FROM pg_database WHERE datname = 'lbs'").stdout.strip():
@@ -139,7 +139,7 @@ def start_postgres(place: Place, memory: Memory, *, durable: bool, log: Callable
     return memory
 
 
-def _make_cluster(programs: PostgresPrograms, place: Place, memory: Memory) -> None:
+def _make_cluster(programs: PostgresPrograms, place: Place, memory: Memory, *, durable: bool) -> None:
     # Made under another name and renamed when complete: a set-up that was cut short leaves nothing that looks whole.
     staging = place.data / "postgres.new"
     password_file = place.data / "postgres.new-password"
@@ -149,6 +149,8 @@ def _make_cluster(programs: PostgresPrograms, place: Place, memory: Memory) -> N
     process.make_private_dir(staging, account=place.account)
     process.write_private(password_file, memory.postgres_password, account=place.account)
     arguments = ["-D", str(staging), "-U", "lbs", "-A", "scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8"]
+    if not durable:
+        arguments.append("--no-sync")
     try:
         for locale in ("C",) if sys.platform == "darwin" else ("C.UTF-8", "C"):
             command = [str(programs.bin_dir / "initdb"), *arguments, f"--locale={locale}"]

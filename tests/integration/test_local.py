@@ -44,7 +44,7 @@ def home() -> Iterator[Path]:
 
 
 def start(home: Path) -> Servers:
-    return start_servers(home, database_url=None, redis_url=None)
+    return start_servers(home, database_url=None, redis_url=None, durable=False)
 
 
 def pids(home: Path) -> dict[str, int | None]:
@@ -78,7 +78,7 @@ def assert_both_kept(servers: Servers) -> None:
 
 
 def test_both_start_answer_and_have_the_settings_we_promise(home: Path) -> None:
-    servers = start(home)
+    servers = start_servers(home, database_url=None, redis_url=None)
     names = "('fsync', 'jit', 'TimeZone', 'listen_addresses', 'server_encoding', 'password_encryption')"
     assert set(query(servers, f"SELECT name, setting FROM pg_settings WHERE name IN {names}")) == {  # noqa: S608
         ("fsync", "on"),

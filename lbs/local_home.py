@@ -117,11 +117,19 @@ def recall(place: Place) -> Memory | None:
     path = place.memory_file
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        return Memory(**{name: value for name, value in kept.items() if name != "data"})
+        data = Path(kept.pop("data"))
+        memory = Memory(**kept)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise LocalServersError(f"{path} cannot be read ({error}): restore it, or remove {place.home}") from error
+
+    if data != place.data and data.parent == _ELSEWHERE:
+        # Data inside the home moves with it; data elsewhere does not, and an empty cluster must not take its place.
+        raise LocalServersError(
+            f"{place.home} was moved or copied, and its data is in {data}: move that to {place.data}, or remove {path}",
+        )
+    return memory
 
 
 def remember(place: Place, memory: Memory) -> Memory:

@@ -105,6 +105,23 @@ class TestMemory:
         with pytest.raises(LocalServersError, match="is gone"):
             local_home.recall_or_begin(_place(tmp_path))
 
+    def test_data_elsewhere_is_not_forgotten_when_its_home_moves(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        home.mkdir()
+        elsewhere = local_home.elsewhere_of(home)
+        place = local_home.Place(home=home, data=elsewhere, account=None)
+        memory = local_home.recall_or_begin(place)
+        assert local_home.recall(place) == memory
+        moved = local_home.Place(home=home, data=elsewhere.with_name("lbs-of-another-path"), account=None)
+        with pytest.raises(LocalServersError, match="moved or copied"):
+            local_home.recall(moved)
+
+    def test_data_inside_the_home_moves_with_it(self, tmp_path: Path) -> None:
+        (tmp_path / "old").mkdir()
+        memory = local_home.recall_or_begin(_place(tmp_path / "old"))
+        (tmp_path / "old").rename(tmp_path / "new")
+        assert local_home.recall(_place(tmp_path / "new")) == memory
+
     def test_each_home_has_its_own_folder_elsewhere(self) -> None:
         assert local_home.elsewhere_of(Path("/a")) == local_home.elsewhere_of(Path("/a"))
         assert local_home.elsewhere_of(Path("/a")) != local_home.elsewhere_of(Path("/b"))

@@ -1,8 +1,9 @@
 """The shard loop: log entries in, committed visits and events out.
 
-What happens when something is down: Redis or Postgres away - the loop waits and tries again, nothing is lost because the
-offset moves only with its effects; kill -9 - the next owner repeats what was not committed; a poison entry - after three
-attempts it goes to `dead_letters` and the shard goes on; another engine takes over - this one's commits match no row.
+What happens when something is down: Redis or Postgres away - the loop waits and tries again, nothing is lost because
+the offset moves only with its effects; kill -9 - the next owner repeats what was not committed; a poison entry - after
+three attempts it goes to `dead_letters` and the shard goes on; another engine takes over - this one's commits match no
+row.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import structlog
 from geofences import visits as ledger
 from geofences.errors import LogUnavailableError
 from geofences.log import START, Entry, EntryKind, PositionLog, id_after
-from geofences.model import SHARDS, DeviceId, Shard
+from geofences.model import POSITION_DTYPE, SHARDS, DeviceId, Shard
 from geofences.shard import ShardMemory
 from geofences.visits import DeviceFacts, Effects, Identity, to_us
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from geofences.refresh import FenceSnapshot
@@ -34,7 +35,10 @@ ENGINE_LOCK = 5_242_002
 ATTEMPTS = 3
 POLL_S = 0.25
 RETRY_S = 1.0
-READ_COUNT = 200
+READ_COUNT = 32
+"""Entries of a shard in one round; an entry holds at most 1,000 positions."""
+POSITIONS_A_COMMIT = 20_000
+"""Shards of a round share a transaction until it holds about so many."""
 TRIM_EVERY_S = 1.0
 
 RawEntry = tuple[str, dict[bytes, bytes]]
@@ -141,7 +145,9 @@ class Engine:
             if not found:
                 break
             self._refresh()
-            self._process(found)
+            for group in _groups(found):
+                self._process(group)
+                self._beat()
             shards = {shard for shard, entries in found.items() if len(entries) == READ_COUNT}
             self._trim()
             if not shards:
@@ -220,3 +226,17 @@ class Engine:
             self._log.trim(
                 {shard: memory.place.offset for shard, memory in self._shards.items() if memory.place.offset != START}
             )
+
+
+def _groups(found: dict[Shard, list[RawEntry]]) -> Iterator[dict[Shard, list[RawEntry]]]:
+    """A round cut into transactions of bearable size, shards in order."""
+    group: dict[Shard, list[RawEntry]] = {}
+    size = 0
+    for shard, entries in sorted(found.items()):
+        group[shard] = entries
+        size += sum(len(fields.get(b"d", b"")) for _, fields in entries) // POSITION_DTYPE.itemsize
+        if size >= POSITIONS_A_COMMIT:
+            yield group
+            group, size = {}, 0
+    if group:
+        yield group

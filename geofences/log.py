@@ -98,7 +98,7 @@ def split_by_shard(positions: Positions) -> list[tuple[Shard, Positions]]:
 
 
 def id_after(a: str, b: str) -> bool:
-    """Is stream id `a` later than `b`?"""
+    """Whether stream id `a` is later than `b`."""
     return _id(a) > _id(b)
 
 

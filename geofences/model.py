@@ -119,7 +119,7 @@ class Circle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
-    """One or more polygons with straight edges in lon/lat, as WKB of a valid MULTIPOLYGON inside [-180, 180] x [-90, 90].
+    """Polygons with straight edges in lon/lat, as WKB of a valid MULTIPOLYGON inside [-180, 180] x [-90, 90].
 
     The border counts as inside, holes as outside. A shape across 180 degrees is stored split there.
     """

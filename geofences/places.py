@@ -1,4 +1,4 @@
-"""Stores and fences in Postgres: upsert by external id, with cover cells, versions and change rows in one transaction."""
+"""Stores and fences in Postgres: upsert by external id; cover cells, versions and change rows in one transaction."""
 
 from __future__ import annotations
 

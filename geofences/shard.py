@@ -1,7 +1,7 @@
 """The memory of one shard, and what a batch of its log entries does: entries in, `Effects` out.
 
-Reads devices through a callable and writes nothing, so the engine can throw a failed batch away with its memory and load
-the shard again. The outcome does not depend on how entries are cut into batches.
+Reads devices through a callable and writes nothing, so the engine can throw a failed batch away with its memory and
+load the shard again. The outcome does not depend on how entries are cut into batches.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from geofences.batch import Batch, Word
 from geofences.filters import Fix, Trust, judge
-from geofences.index import FenceIndex
 from geofences.log import LIVE, Entry, EntryKind
 from geofences.model import STANDARD, DeviceId, EndedBy, FenceId, Flag, Profile, Shard, TenantId, Verdict
 from geofences.tracker import NEVER_US, Event, Fold, Visit
 from geofences.visits import DeviceFacts, Effects, Identity, LastSeen, NumberedEvent, ShardPlace, StoredPosition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+
+    from geofences.index import FenceIndex
 
     LoadDevices = Callable[[Sequence[DeviceId]], dict[DeviceId, DeviceFacts]]
     KnownIdentities = Callable[[Sequence[tuple[DeviceId, int]]], set[Identity]]
@@ -160,7 +161,7 @@ class ShardMemory:
     ) -> None:
         """One good position moves every fence it lies in or that the device was inside."""
         for fence_id in sorted(words.keys() | device.visits.keys()):
-            self._follow_fence(device, fence_id, position.recorded_us, entry.clock_us, effects)
+            self._follow_fence(device, fence_id, at_us=position.recorded_us, clock_us=entry.clock_us, effects=effects)
             word = words.get(fence_id)
             visit = device.visits.get(fence_id)
             if word is None or (visit is None and word.verdict is not Verdict.IN):
@@ -174,7 +175,15 @@ class ShardMemory:
                 at_us=position.recorded_us,
                 confidence=word.confidence,
             )
-            self._keep(device, fence_id, visit, fold, entry.clock_us, effects, received_us=position.received_us)
+            self._keep(
+                device,
+                fence_id,
+                visit,
+                fold,
+                clock_us=entry.clock_us,
+                effects=effects,
+                received_us=position.received_us,
+            )
 
     def _tick(self, entry: Entry, effects: Effects) -> None:
         """Lets the timers fire that are due by the entry's clock, in its scope only."""
@@ -185,13 +194,13 @@ class ShardMemory:
             if device is None:
                 continue
             for fence_id in sorted(device.visits):
-                self._follow_fence(device, fence_id, entry.clock_us, entry.clock_us, effects)
+                self._follow_fence(device, fence_id, at_us=entry.clock_us, clock_us=entry.clock_us, effects=effects)
                 visit = device.visits.get(fence_id)
                 if visit is None:
                     continue
                 fold = self._fold(device, self._profile(visit), visit)
                 fold.settle(entry.clock_us)
-                self._keep(device, fence_id, visit, fold, entry.clock_us, effects)
+                self._keep(device, fence_id, visit, fold, clock_us=entry.clock_us, effects=effects)
             self._schedule(device)
 
     def _consent(self, entry: Entry, effects: Effects) -> None:
@@ -207,7 +216,7 @@ class ShardMemory:
                 fold = self._fold(device, self._profile(visit), visit)
                 fold.settle(entry.clock_us)
                 fold.end(entry.clock_us, EndedBy.CONSENT)
-                self._keep(device, fence_id, visit, fold, entry.clock_us, effects)
+                self._keep(device, fence_id, visit, fold, clock_us=entry.clock_us, effects=effects)
 
     def _follow_fence(self, device: Device, fence_id: FenceId, at_us: int, clock_us: int, effects: Effects) -> None:
         """If the fence that a visit began with is no longer in force at `at_us`, carries the visit over or ends it."""
@@ -226,7 +235,7 @@ class ShardMemory:
             fold.carry_over(self._index.fence_at(slot).version)
         else:
             fold.end(ends_us, EndedBy.FENCE_CHANGED)
-        self._keep(device, fence_id, visit, fold, clock_us, effects)
+        self._keep(device, fence_id, visit, fold, clock_us=clock_us, effects=effects)
 
     def _fold(self, device: Device, profile: Profile, visit: Visit | None) -> Fold:
         return Fold(profile=profile, visit=visit, last_us=device.last_good_us, events=[], finished=[])
@@ -237,9 +246,9 @@ class ShardMemory:
         fence_id: FenceId,
         before: Visit | None,
         fold: Fold,
+        *,
         clock_us: int,
         effects: Effects,
-        *,
         received_us: int | None = None,
     ) -> None:
         """Takes what a fold did into memory and into the effects."""

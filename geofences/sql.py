@@ -1,4 +1,4 @@
-"""Hand-written SQL by name: `queries.sql` of a package, cut at its `-- name:` lines. Bind parameters are `:like_this`."""
+"""Hand-written SQL by name: `queries.sql` of a package, cut at its `-- name:` lines. Parameters are `:like_this`."""
 
 from __future__ import annotations
 

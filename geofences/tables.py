@@ -1,4 +1,4 @@
-"""Tables of the schema `geofences`: tenants, devices, stores, fences, the change feed, shards, positions, visits, events.
+"""Tables of the schema `geofences`: tenants, devices, stores, fences, changes, shards, positions, visits, events.
 
 Row-level security, roles and partitions are in `migrations/`; this module is what autogenerate compares against.
 `positions` and `events` are partitioned by day and carry no unique index and no foreign key: the engine writes them by

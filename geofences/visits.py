@@ -1,7 +1,7 @@
 """The ledger in Postgres: what the engine reads when it takes a shard over, and what it commits.
 
-All effects of a batch are one transaction together with the shards' offsets: if it fails or the process dies, nothing of
-it happened, and the log still holds the entries. Runs as the system role: it sets `tenant_id` itself.
+All effects of a batch are one transaction together with the shards' offsets: if it fails or the process dies, nothing
+of it happened, and the log still holds the entries. Runs as the system role: it sets `tenant_id` itself.
 """
 
 from __future__ import annotations
@@ -219,7 +219,8 @@ def _copy_events(cursor: Any, events: list[tuple[Shard, NumberedEvent]]) -> None
 
 VISIT_COLUMNS = (
     "visit_id, tenant_id, shard, device_id, fence_id, fence_version, store_id, root_visit_id, status, entered_at,"
-    " last_in_at, out_since, exited_at, dwelled_at, dwell_waits, dwell_s, ended_by, already_inside, positions, confidence"
+    " last_in_at, out_since, exited_at, dwelled_at, dwell_waits, dwell_s, ended_by, already_inside, positions,"
+    " confidence"
 )
 
 
@@ -231,7 +232,8 @@ def _write_visits(cursor: Any, visits: list[tuple[Shard, Visit]]) -> None:
     if rows:
         execute_values(
             cursor,
-            f"INSERT INTO geofences.visits ({VISIT_COLUMNS}) VALUES %s ON CONFLICT (visit_id) DO UPDATE SET"
+            f"INSERT INTO geofences.visits ({VISIT_COLUMNS}) VALUES %s"  # noqa: S608 - our own constant
+            " ON CONFLICT (visit_id) DO UPDATE SET"
             " fence_version = EXCLUDED.fence_version, status = EXCLUDED.status, last_in_at = EXCLUDED.last_in_at,"
             " out_since = EXCLUDED.out_since, exited_at = EXCLUDED.exited_at, dwelled_at = EXCLUDED.dwelled_at,"
             " dwell_waits = EXCLUDED.dwell_waits, dwell_s = EXCLUDED.dwell_s, ended_by = EXCLUDED.ended_by,"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 import structlog
 
+from geofences.sql import queries
 from geofences.wake import Listener
 from offers.inbox import InboxItem, arrived_after
 from offers.outbox import NEW_INBOX_CHANNEL
@@ -70,6 +71,11 @@ class StreamHub:
         with self._lock:
             self._streams[device_id].add(stream)
         return stream
+
+    def newest(self) -> int:
+        """The newest message of anybody: a stream without a memory of its own begins after it."""
+        with self._database.connect() as connection:
+            return int(connection.execute(queries("offers")["newest_inbox_seq"]).scalar_one())
 
     def close(self, stream: Stream) -> None:
         with self._lock:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import sqlalchemy as sa
 import structlog
 from psycopg2.extras import execute_values
 
@@ -24,6 +23,8 @@ from offers.rules import Shopper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import sqlalchemy as sa
 
     from offers.catalogue import Catalogue, NamedPlace
 
@@ -259,7 +260,8 @@ def _write(connection: sa.Connection, shard: Shard, answers: Sequence[Answer]) -
     if messages:
         execute_values(
             cursor,
-            f"INSERT INTO offers.notifications ({NOTIFICATION_COLUMNS}) VALUES %s ON CONFLICT DO NOTHING",
+            f"INSERT INTO offers.notifications ({NOTIFICATION_COLUMNS}) VALUES %s"  # noqa: S608 - our own constant
+            " ON CONFLICT DO NOTHING",
             messages,
             page_size=1000,
         )

@@ -38,8 +38,8 @@ def reserve(connection: sa.Connection, rows: Sequence[ReservationRow], *, limite
         return
     execute_values(
         connection.connection.cursor(),
-        "INSERT INTO offers.reservations (decision_id, tenant_id, campaign_id, device_id, created_at, expires_at, state)"
-        " VALUES %s",
+        "INSERT INTO offers.reservations"
+        " (decision_id, tenant_id, campaign_id, device_id, created_at, expires_at, state) VALUES %s",
         rows,
         template=f"(%s, %s, %s, %s, %s, %s, '{ReservationState.HELD}')",
         page_size=1000,

@@ -249,3 +249,6 @@ FROM offers.decisions
 WHERE campaign_id = :campaign_id AND device_id = :device_id
 ORDER BY decided_at DESC, decision_id
 LIMIT :limit
+
+-- name: newest_inbox_seq
+SELECT last_value FROM offers.inbox_seq

@@ -56,7 +56,7 @@ def decide(
     window = is_live(campaign.schedule, at=moment.at, zone=place.zone, hours=place.hours)
     gates: list[GateResult] = []
     for gate in Gate:
-        result = _ask(gate, campaign, moment, shopper, window, earlier_offers, stock_left)
+        result = _ask(gate, campaign, moment, shopper, window, earlier_offers=earlier_offers, stock_left=stock_left)
         if result is None:
             continue
         gates.append(result)
@@ -77,6 +77,7 @@ def _ask(
     moment: Moment,
     shopper: Shopper,
     window: WindowAnswer,
+    *,
     earlier_offers: Sequence[datetime],
     stock_left: int | None,
 ) -> GateResult | None:

@@ -6,22 +6,24 @@ A campaign's life: draft -> submitted -> live <-> paused -> ended -> archived; `
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from geofences.errors import ConflictError, NotFoundError
-from geofences.model import FenceId, StoreId, TenantId
-from geofences.store import announce
+from geofences.model import FenceId, LatLng, StoreId, TenantId
 from geofences.sql import queries
+from geofences.store import announce
 from geofences.tables import ChangeKind, fences, stores
+from geofences.zones import zone
 from offers.errors import InvalidCampaignError
 from offers.model import Campaign, CampaignDefinition, CampaignId, CampaignStatus
 from offers.tables import campaign_fences, campaign_stores, campaigns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
 
 Status = CampaignStatus
 
@@ -184,7 +186,7 @@ def _put_targets(
         (campaign_fences, "fence_id", fences, definition.fences, "fence"),
         (campaign_stores, "store_id", stores, definition.stores, "store"),
     ):
-        ids = _resolve(connection, tenant_id, source, source.c[key], names, word)
+        ids = _resolve(connection, tenant_id, source, source.c[key], names=names, word=word)
         if ids:
             connection.execute(
                 sa.insert(table), [{"tenant_id": tenant_id, "campaign_id": campaign_id, key: id_} for id_ in ids]
@@ -196,6 +198,7 @@ def _resolve(
     tenant_id: TenantId,
     source: sa.Table,
     key: sa.Column[Any],
+    *,
     names: Sequence[str],
     word: str,
 ) -> list[int]:
@@ -217,3 +220,22 @@ def _resolve(
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")  # noqa: PLR2004 - enough to see
         raise InvalidCampaignError(f"{len(missing)} {word}(s) do not exist: {shown}")
     return sorted({id_ for id_ in found.values() if id_ is not None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorePlace:
+    """What a schedule needs to know of a store."""
+
+    zone: ZoneInfo
+    opening_hours: str | None
+    location: LatLng
+
+
+def load_store_place(connection: sa.Connection, store_id: StoreId) -> StorePlace:
+    """Under the caller's tenant; NotFoundError."""
+    row = connection.execute(queries("offers")["store_places"], {"store_ids": [store_id]}).one_or_none()
+    if row is None:
+        raise NotFoundError(f"no store {store_id}")
+    return StorePlace(
+        zone=zone(row.timezone), opening_hours=row.opening_hours, location=LatLng(lat=row.lat, lng=row.lng)
+    )

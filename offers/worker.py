@@ -1,8 +1,8 @@
 """The notification worker: one thread decides, one feeds the senders; providers are spoken to by a pool.
 
-When something is down: Postgres away - both threads wait and go on; a provider away - its messages are queued again with
-backoff until they end, the others are not held up; kill -9 - a decision's transaction did not happen and happens again, a
-message in flight goes again with the same id after its lease; two workers - rows are claimed with SKIP LOCKED.
+When something is down: Postgres away - both threads wait and go on; a provider away - its messages are queued again
+with backoff until they end, the others are not held up; kill -9 - a decision's transaction did not happen and happens
+again, a message in flight goes again with the same id after its lease; two workers - rows are claimed with SKIP LOCKED.
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ class Worker:
         try:
             outcome: Outcome = sender.send(message.message, message.address, now=self._now())
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must be accounted for
-            log.error("sender.broken", channel=message.channel, error=type(error).__name__)
+            # the traceback could show an address: its kind and the sender's name must do
+            log.error("sender.broken", channel=message.channel, error=type(error).__name__)  # noqa: TRY400
             outcome = Retry(reason="sender_broken", may_have_arrived=True)
         self._results.put(outbox.judge(message, outcome, now=self._now(), jitter=random.random()))  # noqa: S311
 

@@ -589,7 +589,8 @@ def upgrade() -> None:
         sa.Column("effective_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "(kind = 'circle' AND center IS NOT NULL AND radius_m IS NOT NULL AND area IS NULL) OR (kind <> 'circle' AND area IS NOT NULL AND center IS NULL)",
+            "(kind = 'circle' AND center IS NOT NULL AND radius_m IS NOT NULL AND area IS NULL)"
+            " OR (kind <> 'circle' AND area IS NOT NULL AND center IS NULL)",
             name=op.f("ck_fence_versions_shape"),
         ),
         sa.CheckConstraint("kind IN ('circle', 'polygon', 'multipolygon')", name=op.f("ck_fence_versions_kind")),

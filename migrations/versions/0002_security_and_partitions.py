@@ -1,8 +1,8 @@
 """Roles, row-level security, daily partitions and the rows of the shards.
 
 Three roles that nobody logs in as; a process takes one at connection time (`options=-c role=...`):
-`lbs_api` sees one tenant a transaction, `lbs_reader` reads all, `lbs_system` writes all (COPY is refused under row-level
-security). Nothing is granted on partitions: reading a child would bypass its parent's policy.
+`lbs_api` sees one tenant a transaction, `lbs_reader` reads all, `lbs_system` writes all (COPY is refused under
+row-level security). Nothing is granted on partitions: reading a child would bypass its parent's policy.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ def upgrade() -> None:
         op.execute(f"GRANT SELECT ON {table} TO lbs_reader")
         op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO lbs_system")
     op.execute("GRANT USAGE ON SEQUENCE offers.inbox_seq TO lbs_system")
+    op.execute("GRANT SELECT ON SEQUENCE offers.inbox_seq TO lbs_system, lbs_reader")
     op.execute(MAKE_PARTITIONS)
     op.execute(DROP_POSITIONS)
     for function in ("make_partitions(date, date)", "drop_positions_before(date)"):
@@ -146,7 +147,7 @@ def downgrade() -> None:
     for function in ("make_partitions(date, date)", "drop_positions_before(date)"):
         op.execute(f"DROP FUNCTION geofences.{function}")
     # roles stay: other databases of the server may use them
-    op.execute("REVOKE ALL ON SEQUENCE offers.inbox_seq FROM lbs_system")
+    op.execute("REVOKE ALL ON SEQUENCE offers.inbox_seq FROM lbs_system, lbs_reader")
     for table in (*TENANT_TABLES, *SYSTEM_TABLES):
         op.execute(f"REVOKE ALL ON {table} FROM lbs_api, lbs_reader, lbs_system")
     for table in TENANT_TABLES:

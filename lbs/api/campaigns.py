@@ -1,0 +1,255 @@
+"""Campaigns: drafting, their life, and what came of them. A campaign's windows are always its stores' own time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from geofences.model import StoreId
+from geofences.sql import queries
+from geofences.store import find_device
+from lbs.deps import SecretCaller, ServicesDep, Tx
+from lbs.fields import ExternalId, id_of
+from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
+from lbs.problems import declared
+from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
+from offers.catalogue import hours_of
+from offers.model import CampaignDefinition, CampaignId, CampaignStatus
+from offers.schedule import next_windows
+from offers.store import (
+    StoredCampaign,
+    create_campaign,
+    get_campaign,
+    load_campaigns,
+    load_store_place,
+    move_campaign,
+    update_campaign,
+)
+
+router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"], route_class=Route)
+
+Move = Literal["submit", "approve", "pause", "resume", "stop", "archive"]
+
+
+class CampaignView(CampaignDefinition):
+    """A campaign as it is stored."""
+
+    campaign_id: str = Field(examples=["12"])
+    status: CampaignStatus
+    version: int
+    reserved: int = Field(description="Units of the stock that are held or redeemed.")
+    created_at: datetime
+    updated_at: datetime
+    created_by: str
+
+    @classmethod
+    def of(cls, stored: StoredCampaign) -> Self:
+        campaign = stored.campaign
+        return cls(
+            **dict(campaign.definition),
+            campaign_id=str(campaign.campaign_id),
+            status=campaign.status,
+            version=campaign.version,
+            reserved=stored.reserved,
+            created_at=stored.created_at,
+            updated_at=stored.updated_at,
+            created_by=stored.created_by,
+        )
+
+
+class CampaignState(BaseModel):
+    campaign_id: str
+    status: CampaignStatus
+
+
+class Window(BaseModel):
+    """One time the campaign is on, in the store's own time."""
+
+    starts_at: datetime
+    ends_at: datetime | None = Field(description="Null: it never ends.")
+
+
+class Windows(BaseModel):
+    timezone: str
+    items: list[Window]
+
+
+class Report(BaseModel):
+    """Counts of what came of the campaign so far."""
+
+    campaign_id: str
+    decisions: dict[str, int] = Field(description="By outcome.")
+    suppressed: dict[str, int] = Field(description="Suppressed decisions by the gate that failed.")
+    notifications: dict[str, dict[str, int]] = Field(description="By channel and state.")
+
+
+class DecisionView(BaseModel):
+    """One stored decision with the outcome of every gate that was asked."""
+
+    decision_id: str
+    campaign_version: int
+    store_id: str | None
+    trigger: str
+    outcome: str
+    reason: str | None
+    gates: list[dict[str, Any]]
+    event_at: datetime
+    decided_at: datetime
+
+
+class Explanation(BaseModel):
+    items: list[DecisionView]
+
+
+@router.post("", operation_id="create_campaign", status_code=201, responses=OF_EVERY_WRITE)
+def post_campaign(
+    body: CampaignDefinition, caller: SecretCaller, connection: Tx, services: ServicesDep
+) -> CampaignView:
+    """Create a draft. Nothing is offered before it is submitted and approved."""
+    campaign_id = create_campaign(
+        connection, tenant_id=caller.tenant_id, definition=body, created_by="secret key", now=services.now()
+    )
+    return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=campaign_id))
+
+
+@router.get("", operation_id="list_campaigns", responses=OF_EVERY_READ)
+def list_campaigns(
+    caller: SecretCaller, connection: Tx, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
+) -> Page[CampaignView]:
+    """List campaigns in the order in which they were created."""
+    rows = list(load_campaigns(connection, tenant_id=caller.tenant_id, after=id_after(cursor), limit=limit + 1))
+    page, more = cut(rows, limit)
+    return Page(
+        items=[CampaignView.of(row) for row in page],
+        next_cursor=cursor_of(page[-1].campaign.campaign_id) if more else None,
+    )
+
+
+@router.get("/{campaign_id}", operation_id="get_campaign", responses={**OF_EVERY_READ, **declared(404)})
+def read_campaign(campaign_id: str, caller: SecretCaller, connection: Tx) -> CampaignView:
+    """Get one campaign."""
+    return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)))
+
+
+@router.put("/{campaign_id}", operation_id="replace_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
+def put_campaign(
+    campaign_id: str, body: CampaignDefinition, caller: SecretCaller, connection: Tx, services: ServicesDep
+) -> CampaignView:
+    """Replace a campaign that is not live; makes a new version."""
+    update_campaign(
+        connection,
+        tenant_id=caller.tenant_id,
+        campaign_id=_id(campaign_id),
+        definition=body,
+        now=services.now(),
+    )
+    return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)))
+
+
+@router.post(
+    "/{campaign_id}/clone",
+    operation_id="clone_campaign",
+    status_code=201,
+    responses={**OF_EVERY_WRITE, **declared(404)},
+)
+def clone_campaign(campaign_id: str, caller: SecretCaller, connection: Tx, services: ServicesDep) -> CampaignView:
+    """Make a new draft that says the same."""
+    stored = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id))
+    return post_campaign(stored.campaign.definition, caller, connection, services)
+
+
+@router.post("/{campaign_id}/{move}", operation_id="move_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
+def post_move(
+    campaign_id: str, move: Move, caller: SecretCaller, connection: Tx, services: ServicesDep
+) -> CampaignState:
+    """Take a campaign one step on: draft, submitted, live, paused, ended, archived. `stop` expires what is queued."""
+    status = move_campaign(
+        connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id), move=move, now=services.now()
+    )
+    return CampaignState(campaign_id=campaign_id, status=status)
+
+
+@router.get("/{campaign_id}/windows", operation_id="preview_windows", responses={**OF_EVERY_READ, **declared(404)})
+def preview_windows(
+    campaign_id: str,
+    caller: SecretCaller,
+    connection: Tx,
+    services: ServicesDep,
+    store_id: Annotated[str, Query(description="The store whose time and opening hours count.")],
+    n: Annotated[int, Query(ge=1, le=100)] = 10,
+) -> Windows:
+    """The next times the campaign is on at a store."""
+    campaign = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)).campaign
+    place = load_store_place(connection, StoreId(id_of(store_id, "store")))
+    found = next_windows(
+        campaign.schedule,
+        zone=place.zone,
+        after=services.now(),
+        n=n,
+        hours=hours_of(place.opening_hours, place.zone.key, place.location),
+    )
+    return Windows(
+        timezone=place.zone.key,
+        items=[
+            Window(
+                starts_at=starts_at.astimezone(place.zone),
+                ends_at=None if ends_at is None else ends_at.astimezone(place.zone),
+            )
+            for starts_at, ends_at in found
+        ],
+    )
+
+
+@router.get("/{campaign_id}/report", operation_id="report_campaign", responses={**OF_EVERY_READ, **declared(404)})
+def report(campaign_id: str, caller: SecretCaller, connection: Tx) -> Report:
+    """Count decisions by outcome and gate, and notifications by channel and state."""
+    campaign = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)).campaign
+    made = Report(campaign_id=campaign_id, decisions={}, suppressed={}, notifications={})
+    for row in connection.execute(queries("offers")["campaign_counts"], {"campaign_id": campaign.campaign_id}):
+        if row.what == "decision":
+            made.decisions[row.state] = made.decisions.get(row.state, 0) + row.n
+            if row.detail is not None:
+                made.suppressed[row.detail] = row.n
+        else:
+            made.notifications.setdefault(row.what, {})[row.state] = row.n
+    return made
+
+
+@router.get("/{campaign_id}/explain", operation_id="explain_campaign", responses={**OF_EVERY_READ, **declared(404)})
+def explain(
+    campaign_id: str,
+    caller: SecretCaller,
+    connection: Tx,
+    device_id: Annotated[ExternalId, Query(description="Whose decisions.")],
+    limit: Limit = DEFAULT_LIMIT,
+) -> Explanation:
+    """Why a device got this campaign's offer, or why not: its stored decisions, newest first."""
+    campaign = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)).campaign
+    device = find_device(connection, tenant_id=caller.tenant_id, external_id=device_id)
+    rows = connection.execute(
+        queries("offers")["stored_decisions"],
+        {"campaign_id": campaign.campaign_id, "device_id": device.device_id, "limit": limit},
+    )
+    return Explanation(
+        items=[
+            DecisionView(
+                decision_id=str(row.decision_id),
+                campaign_version=row.campaign_version,
+                store_id=None if row.store_id is None else str(row.store_id),
+                trigger=row.trigger_type,
+                outcome=row.outcome,
+                reason=row.reason,
+                gates=row.gates,
+                event_at=row.event_at,
+                decided_at=row.decided_at,
+            )
+            for row in rows
+        ]
+    )
+
+
+def _id(text: str) -> CampaignId:
+    return CampaignId(id_of(text, "campaign"))

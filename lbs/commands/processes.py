@@ -1,0 +1,92 @@
+"""`lbs api`, `lbs engine`, `lbs worker`, `lbs scheduler`: the processes themselves, in the foreground."""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+import typer
+
+from lbs.commands.services import Host, Port
+from lbs.runtime import Heart, RunFiles, resolve
+from lbs.settings import Settings
+
+
+class Loop(Protocol):
+    def run(self, stop: threading.Event) -> None: ...
+
+
+def register(app: typer.Typer) -> None:
+    for command in (api, engine, worker, scheduler):
+        app.command(rich_help_panel="Processes")(command)
+
+
+def api(*, host: Host = None, port: Port = None) -> None:
+    """Serve HTTP: positions in, searches, campaigns, the console. Stateless; run as many as you like."""
+    import uvicorn  # noqa: PLC0415
+
+    from lbs.app import create_app  # noqa: PLC0415
+
+    settings = _settings("api", host=host, port=port)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run()
+
+
+def engine() -> None:
+    """Handle positions: read the log, match fences, write visits and events. One works, others stand by."""
+    _run("engine", lambda settings, beat: _wiring().position_engine(settings, beat))
+
+
+def worker() -> None:
+    """Decide offers and deliver them. Run as many as you like."""
+    _run("worker", lambda settings, beat: _wiring().worker(settings, beat))
+
+
+def scheduler() -> None:
+    """Start scheduled campaigns, make and drop partitions, clean up. One works, others stand by."""
+    _run("scheduler", lambda settings, beat: _wiring().scheduler(settings, beat))
+
+
+def _wiring() -> Any:
+    import lbs.wiring  # noqa: PLC0415 - it loads every part of the program
+
+    return lbs.wiring
+
+
+def _run(name: str, build: Callable[[Settings, Callable[[], None]], Loop]) -> None:
+    settings = _settings(name)
+    heart = Heart(RunFiles(settings.home, name))
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    build(settings, heart.beat).run(stop)
+
+
+def _settings(name: str, *, host: str | None = None, port: int | None = None) -> Settings:
+    given = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
+    settings = resolve(Settings()).model_copy(update=given)
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+    structlog.get_logger("lbs").info("process.starts", process=name)
+    return settings

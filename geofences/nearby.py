@@ -1,0 +1,345 @@
+"""Which stores are near: all stores in memory, by tenant, found nearest first by exact geodesic distance.
+
+Pure. One writer, any number of reading threads without a lock: tables are replaced, never changed. `StoreTable` keeps
+the stores in leaves of neighbours with a bounding box each, in earth-centred coordinates; a straight line is never
+longer than the geodesic over it, so whatever a box or a chord puts too far away is too far away.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import h3.api.basic_int as h3  # type: ignore[import-untyped]
+import numpy as np
+
+from geofences.errors import InvalidPositionError
+from geofences.geodesy import ecef_m, geodesic_distance_m
+from geofences.model import Bools, Floats, Int64s, LatLng, StoreId, TenantId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+LEAF_STORES: Final = 64
+FIRST_BATCH: Final = 32
+"""Distances measured at once at first: a page of 20, and what else might be as near."""
+FRESH_STORES: Final = 512
+"""Changed stores that are kept beside the large table before it is built anew."""
+SEPARATOR: Final = "\n"
+
+
+def cell_center(text: str) -> LatLng:
+    """The middle of an H3 cell written in hexadecimal; InvalidPositionError if it is none.
+
+    >>> center = cell_center("891126d338fffff")
+    >>> round(center.lat, 4), round(center.lng, 4)
+    (60.1702, 24.9375)
+    """
+    try:
+        cell = int(text, 16)
+    except ValueError:
+        cell = 0
+    if not 0 < cell < 2**63 or not h3.is_valid_cell(cell):
+        raise InvalidPositionError("cell: not an H3 cell")
+    lat, lng = h3.cell_to_latlng(cell)
+    return LatLng(lat=lat, lng=lng)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRow:
+    """One store as a search answers it."""
+
+    store_id: StoreId
+    tenant_id: TenantId
+    external_id: str
+    name: str
+    location: LatLng
+    timezone: str
+    brand: str | None = None
+    categories: tuple[str, ...] = ()
+    address: str | None = None
+    phone: str | None = None
+    url: str | None = None
+    opening_hours: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreQuery:
+    """What a store must be like; None asks nothing. Words are compared without regard to case."""
+
+    text: str | None = None
+    """Part of the name, brand, address or external id."""
+    brand: str | None = None
+    category: str | None = None
+    accept: Callable[[StoreRow], bool] | None = None
+    """Asked of the stores that pass all else, nearest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A store and how far away it is."""
+
+    distance_m: float
+    store: StoreRow
+
+    @property
+    def place(self) -> tuple[float, int]:
+        """Its place in the order of all answers to one question: what a cursor says."""
+        return self.distance_m, self.store.store_id
+
+
+class StoreTable:
+    """The stores of one tenant as columns. Never changes."""
+
+    def __init__(self, stores: Sequence[StoreRow]) -> None:
+        xyz_m = np.column_stack(
+            ecef_m(
+                np.array([store.location.lat for store in stores], dtype=np.float64),
+                np.array([store.location.lng for store in stores], dtype=np.float64),
+            )
+        )
+        leaves = _leaves(xyz_m)
+        order = np.concatenate([np.empty(0, dtype=np.int64), *leaves])
+        self.stores = [stores[i] for i in order.tolist()]
+        self._xyz_m = xyz_m[order]
+        self._lat = np.array([store.location.lat for store in self.stores], dtype=np.float64)
+        self._lng = np.array([store.location.lng for store in self.stores], dtype=np.float64)
+        self._ends = np.cumsum([len(leaf) for leaf in leaves], dtype=np.int64)
+        self._low_m = np.array([xyz_m[leaf].min(axis=0) for leaf in leaves]).reshape(-1, 3)
+        self._high_m = np.array([xyz_m[leaf].max(axis=0) for leaf in leaves]).reshape(-1, 3)
+        self._brands = _postings([(store.brand,) if store.brand else () for store in self.stores])
+        self._categories = _postings([store.categories for store in self.stores])
+        texts = [_haystack(store) for store in self.stores]
+        self._text = SEPARATOR.join(texts)
+        self._text_starts = np.cumsum([0, *(len(text) + 1 for text in texts)], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.stores)
+
+    def matching(self, query: StoreQuery) -> Bools | None:
+        """Which rows have the query's words; None for all."""
+        masks = []
+        if query.brand is not None:
+            masks.append(self._mask(self._brands.get(query.brand.casefold(), ())))
+        if query.category is not None:
+            masks.append(self._mask(self._categories.get(query.category.casefold(), ())))
+        if query.text:
+            masks.append(self._mask(self._rows_with(query.text.casefold())))
+        return np.logical_and.reduce(masks) if masks else None
+
+    def nearest(self, origin: LatLng, mask: Bools | None, radius_m: float) -> Iterator[tuple[float, int, StoreRow]]:
+        """(distance_m, store_id, store) in that order, lazily; `radius_m` may be infinite."""
+        here = np.array([axis[0] for axis in ecef_m(np.array([origin.lat]), np.array([origin.lng]))])
+        away_m = np.maximum(np.maximum(self._low_m - here, here - self._high_m), 0.0)
+        leaf_m = np.sqrt(np.einsum("ij,ij->i", away_m, away_m))
+        leaves = np.argsort(leaf_m)[: int(np.count_nonzero(leaf_m <= radius_m))]
+        leaf_m = np.append(leaf_m[leaves], np.inf)
+        waiting = _Waiting.none()
+        measured: list[tuple[float, int, int]] = []
+        taken, batch = 0, FIRST_BATCH
+        while True:
+            while taken < len(leaves) and waiting.within(leaf_m[taken]) < batch:
+                step = max(1, batch // LEAF_STORES, taken)
+                waiting = waiting.plus(*self._chords(leaves[taken : taken + step], here, mask))
+                taken = min(taken + step, len(leaves))
+            rows, waiting = waiting.take(batch, float(leaf_m[taken]))
+            distance_m = geodesic_distance_m(
+                np.full(len(rows), origin.lat), np.full(len(rows), origin.lng), self._lat[rows], self._lng[rows]
+            )
+            for metres, row in zip(distance_m.tolist(), rows.tolist(), strict=True):
+                if metres <= radius_m:
+                    heapq.heappush(measured, (metres, self.stores[row].store_id, row))
+            sure_m = min(waiting.nearest_m, float(leaf_m[taken]))
+            while measured and measured[0][0] < sure_m:
+                metres, store_id, row = heapq.heappop(measured)
+                yield metres, store_id, self.stores[row]
+            if sure_m == np.inf or sure_m > radius_m:
+                return
+            batch *= 2
+
+    def _chords(self, leaves: Int64s, here: Floats, mask: Bools | None) -> tuple[Floats, Int64s]:
+        """Straight distances to all rows of some leaves, and the rows."""
+        spans = [np.arange(self._ends[leaf - 1] if leaf else 0, self._ends[leaf]) for leaf in leaves.tolist()]
+        rows = np.concatenate(spans)
+        if mask is not None:
+            rows = rows[mask[rows]]
+        apart_m = self._xyz_m[rows] - here
+        return np.sqrt(np.einsum("ij,ij->i", apart_m, apart_m)), rows
+
+    def _mask(self, rows: Sequence[int] | Int64s) -> Bools:
+        mask = np.zeros(len(self.stores), dtype=np.bool_)
+        mask[np.asarray(rows, dtype=np.int64)] = True
+        return mask
+
+    def _rows_with(self, text: str) -> Int64s:
+        """Rows whose text has `text` in it: one scan of all texts at once."""
+        if SEPARATOR in text:
+            return np.empty(0, dtype=np.int64)
+        found, at = [], self._text.find(text)
+        while at >= 0:
+            row = int(np.searchsorted(self._text_starts, at, side="right")) - 1
+            found.append(row)
+            at = self._text.find(text, int(self._text_starts[row + 1]))
+        return np.array(found, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Rows with the chord to them, not yet measured."""
+
+    chord_m: Floats
+    rows: Int64s
+
+    @classmethod
+    def none(cls) -> _Waiting:
+        return cls(np.empty(0, dtype=np.float64), np.empty(0, dtype=np.int64))
+
+    @property
+    def nearest_m(self) -> float:
+        return float(self.chord_m.min()) if len(self.chord_m) else np.inf
+
+    def within(self, bound_m: float) -> int:
+        return int(np.count_nonzero(self.chord_m <= bound_m))
+
+    def plus(self, chord_m: Floats, rows: Int64s) -> _Waiting:
+        return _Waiting(np.concatenate([self.chord_m, chord_m]), np.concatenate([self.rows, rows]))
+
+    def take(self, count: int, bound_m: float) -> tuple[Int64s, _Waiting]:
+        """The `count` nearest of those within the bound, and the rest."""
+        order = np.argsort(self.chord_m, kind="stable")
+        taken = order[: min(count, self.within(bound_m))]
+        rest = order[len(taken) :]
+        return self.rows[taken], _Waiting(self.chord_m[rest], self.rows[rest])
+
+
+class StoreSnapshot:
+    """The stores of all tenants, kept in step by `apply`."""
+
+    def __init__(self) -> None:
+        self._tenants: dict[TenantId, _TenantStores] = {}
+        self._tenant_of: dict[StoreId, TenantId] = {}
+
+    def __len__(self) -> int:
+        return len(self._tenant_of)
+
+    def load(self, stores: Iterable[StoreRow]) -> None:
+        """Takes these stores in place of all others."""
+        by_tenant: dict[TenantId, dict[StoreId, StoreRow]] = {}
+        for store in stores:
+            by_tenant.setdefault(store.tenant_id, {})[store.store_id] = store
+        self._tenants = {tenant_id: _TenantStores.of(rows) for tenant_id, rows in by_tenant.items()}
+        self._tenant_of = {store_id: tenant_id for tenant_id, rows in by_tenant.items() for store_id in rows}
+
+    def apply(self, stores: Iterable[StoreRow], *, gone: Iterable[StoreId] = ()) -> None:
+        """Takes in stores that are new or changed, and drops those that are gone."""
+        changed: dict[TenantId, dict[StoreId, StoreRow | None]] = {}
+        for store in stores:
+            changed.setdefault(store.tenant_id, {})[store.store_id] = store
+            self._tenant_of[store.store_id] = store.tenant_id
+        for store_id in gone:
+            tenant_id = self._tenant_of.pop(store_id, None)
+            if tenant_id is not None:
+                changed.setdefault(tenant_id, {})[store_id] = None
+        for tenant_id, rows in changed.items():
+            before = self._tenants.get(tenant_id) or _TenantStores.of({})
+            self._tenants[tenant_id] = before.with_changes(rows)
+
+    def get(self, tenant_id: TenantId, store_id: StoreId) -> StoreRow | None:
+        of_tenant = self._tenants.get(tenant_id)
+        return None if of_tenant is None else of_tenant.rows.get(store_id)
+
+    def search(
+        self,
+        tenant_id: TenantId,
+        *,
+        origin: LatLng,
+        radius_m: float | None = None,
+        query: StoreQuery | None = None,
+        limit: int,
+        after: tuple[float, int] | None = None,
+    ) -> list[Near]:
+        """At most `limit` stores by rising (distance_m, store_id), those after the place of a cursor only.
+
+        `radius_m` None searches the whole earth, nearest first.
+        """
+        of_tenant = self._tenants.get(tenant_id)
+        if of_tenant is None:
+            return []
+        query = query or StoreQuery()
+        found = of_tenant.nearest(origin, query, np.inf if radius_m is None else radius_m)
+        wanted = (
+            Near(metres, store)
+            for metres, store_id, store in found
+            if (after is None or (metres, store_id) > after) and (query.accept is None or query.accept(store))
+        )
+        return list(islice(wanted, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class _TenantStores:
+    """A large table, and a small one of what changed since it was built."""
+
+    rows: dict[StoreId, StoreRow]
+    base: StoreTable
+    alive: Bools
+    """Which rows of `base` still hold."""
+    fresh: StoreTable
+    touched: frozenset[StoreId]
+
+    @classmethod
+    def of(cls, rows: dict[StoreId, StoreRow]) -> _TenantStores:
+        base = StoreTable(list(rows.values()))
+        return cls(rows, base, np.ones(len(base), dtype=np.bool_), StoreTable([]), frozenset())
+
+    def with_changes(self, changed: Mapping[StoreId, StoreRow | None]) -> _TenantStores:
+        rows = {**self.rows, **{store_id: row for store_id, row in changed.items() if row is not None}}
+        for store_id in [store_id for store_id, row in changed.items() if row is None]:
+            rows.pop(store_id, None)
+        touched = self.touched | changed.keys()
+        if len(touched) > FRESH_STORES:
+            return _TenantStores.of(rows)
+        alive = np.array([store.store_id not in touched for store in self.base.stores], dtype=np.bool_)
+        fresh = StoreTable([rows[store_id] for store_id in sorted(touched) if store_id in rows])
+        return _TenantStores(rows, self.base, alive, fresh, touched)
+
+    def nearest(self, origin: LatLng, query: StoreQuery, radius_m: float) -> Iterator[tuple[float, int, StoreRow]]:
+        matching = self.base.matching(query)
+        if self.touched:
+            matching = self.alive if matching is None else self.alive & matching
+        found = self.base.nearest(origin, matching, radius_m)
+        if not len(self.fresh):
+            return found
+        return heapq.merge(found, self.fresh.nearest(origin, self.fresh.matching(query), radius_m), key=lambda t: t[:2])
+
+
+def _leaves(xyz_m: Floats) -> list[Int64s]:
+    """Rows in groups of at most LEAF_STORES neighbours: halved along the widest side until they are small enough."""
+    leaves: list[Int64s] = []
+    parts = [np.arange(len(xyz_m), dtype=np.int64)] if len(xyz_m) else []
+    while parts:
+        part = parts.pop()
+        if len(part) <= LEAF_STORES:
+            leaves.append(part)
+            continue
+        axis = int(np.argmax(np.ptp(xyz_m[part], axis=0)))
+        middle = len(part) // 2
+        halves = np.argpartition(xyz_m[part, axis], middle)
+        parts += [part[halves[middle:]], part[halves[:middle]]]
+    return leaves
+
+
+def _postings(words: Iterable[Iterable[str]]) -> dict[str, list[int]]:
+    """The rows that have each word."""
+    postings: dict[str, list[int]] = {}
+    for row, of_row in enumerate(words):
+        for word in {word.casefold() for word in of_row}:
+            postings.setdefault(word, []).append(row)
+    return postings
+
+
+def _haystack(store: StoreRow) -> str:
+    words = (store.name, store.brand, store.address, store.external_id)
+    return " ".join(word for word in words if word).casefold().replace(SEPARATOR, " ")

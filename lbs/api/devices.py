@@ -1,0 +1,239 @@
+"""Devices: registering, changing, erasing, and handing out all that is stored of one."""
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from geofences.errors import NotFoundError
+from geofences.model import DeviceId
+from geofences.store import Device, device_id_for, find_device
+from lbs.auth import Caller, CallerKind
+from lbs.channels import channels_of
+from lbs.deps import AfterCommit, AppCaller, DeviceCaller, SecretCaller, ServicesDep, Tx, own_device
+from lbs.devices import (
+    ConsentBody,
+    DeviceChange,
+    change_device,
+    create_device,
+    device_token,
+    limit_registrations,
+    revoke_tokens,
+    tell_engine,
+)
+from lbs.erasure import erase_device
+from lbs.fields import ExternalId
+from lbs.problems import declared
+from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
+from lbs.sql import block
+
+router = APIRouter(prefix="/v1/devices", tags=["devices"], route_class=Route)
+
+GENERATED_ID_BYTES = 16
+
+
+class DeviceBody(DeviceChange):
+    """A device as its app or its server registers it."""
+
+    device_id: Annotated[ExternalId | None, Field(description="The client's own id; none: one is made up.")] = None
+
+
+class Registered(BaseModel):
+    """What the app keeps of its registration."""
+
+    device_id: str
+    device_token: str = Field(description="Speaks for this device: send it as Bearer.", examples=["lbs_dt_..."])
+
+
+class ChannelView(BaseModel):
+    """A channel, without its address."""
+
+    channel_id: str
+    type: str
+    status: str = Field(description="`active`, or `dead` once the provider said that nobody is there.")
+    created_at: datetime
+
+
+class ConsentView(ConsentBody):
+    """A consent and who vouches for it."""
+
+    source: str
+    at: datetime | None
+
+
+class DeviceView(BaseModel):
+    """A device."""
+
+    device_id: str
+    external_user_id: str | None
+    attributes: dict[str, Any]
+    timezone: str | None
+    locale: str | None
+    channels: list[ChannelView]
+    consents: list[ConsentView]
+
+
+class DeviceExport(BaseModel):
+    """All that is stored of a device."""
+
+    device: DeviceView
+    channels: list[dict[str, Any]] = Field(description="With their addresses.")
+    last_seen: list[dict[str, Any]]
+    positions: list[dict[str, Any]]
+    visits: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+    notifications: list[dict[str, Any]]
+
+
+class Erased(BaseModel):
+    """What was erased."""
+
+    erased: dict[str, int] = Field(
+        description="Rows by table. Rows of decisions and reservations stay, without the device.",
+        examples=[{"devices": 1, "positions": 1440}],
+    )
+
+
+@router.post("", operation_id="register_device", status_code=201, responses={**OF_EVERY_WRITE, **declared(429)})
+def register_device(
+    body: DeviceBody,
+    caller: AppCaller,
+    connection: Tx,
+    services: ServicesDep,
+    after: AfterCommit,
+    response: Response,
+) -> Registered:
+    """Register a device, or change it if it exists (200), and get a token for it.
+
+    A publishable key registers new devices only: a device that exists answers 409.
+    """
+    external_id = body.device_id or secrets.token_urlsafe(GENERATED_ID_BYTES)
+    device_id = own_device(caller, external_id)
+    if caller.kind is CallerKind.PUBLISHABLE:
+        limit_registrations(services, caller)
+    created = create_device(connection, caller=caller, external_id=external_id, now=services.now())
+    token = device_token(connection, caller=caller, device_id=device_id, services=services)
+    change_device(connection, body, caller=caller, external_id=external_id, services=services, created=created)
+    after.append(lambda: services.directory.forget([device_id]))
+    if not created:
+        response.status_code = 200
+    return Registered(device_id=external_id, device_token=token)
+
+
+@router.get("/{device_id}", operation_id="get_device", responses={**OF_EVERY_READ, **declared(404)})
+def read_device(device_id: str, caller: DeviceCaller, connection: Tx) -> DeviceView:
+    """Get a device."""
+    own_device(caller, device_id)
+    return _view(connection, find_device(connection, tenant_id=caller.tenant_id, external_id=device_id))
+
+
+@router.patch("/{device_id}", operation_id="change_device", responses={**OF_EVERY_WRITE, **declared(404)})
+def patch_device(
+    device_id: str,
+    body: DeviceChange,
+    caller: DeviceCaller,
+    connection: Tx,
+    services: ServicesDep,
+    after: AfterCommit,
+) -> DeviceView:
+    """Change what is given. Taking back the consent to location ends open visits within a second."""
+    internal_id = own_device(caller, device_id)
+    change_device(connection, body, caller=caller, external_id=device_id, services=services)
+    after.append(lambda: services.directory.forget([internal_id]))
+    return _view(connection, find_device(connection, tenant_id=caller.tenant_id, external_id=device_id))
+
+
+@router.delete("/{device_id}", operation_id="erase_device", responses={**OF_EVERY_WRITE, **declared(404)})
+def delete_device(
+    device_id: str, caller: DeviceCaller, connection: Tx, services: ServicesDep, after: AfterCommit
+) -> Erased:
+    """Erase all that is stored of a device."""
+    internal_id = own_device(caller, device_id)
+    _check_exists(connection, caller, device_id)
+    # the engine first: it must not write of a device that is being erased
+    tell_engine(services, caller=caller, device_id=internal_id, granted=False)
+    erased = erase_device(services.eraser, tenant_id=caller.tenant_id, device_id=internal_id, now=services.now())
+    after.append(lambda: services.directory.forget([internal_id]))
+    return Erased(erased=erased)
+
+
+@router.post(
+    "/{device_id}/revoke-tokens",
+    operation_id="revoke_device_tokens",
+    status_code=204,
+    responses={**OF_EVERY_WRITE, **declared(404)},
+)
+def revoke_device_tokens(
+    device_id: str, caller: SecretCaller, connection: Tx, services: ServicesDep, after: AfterCommit
+) -> Response:
+    """Make all tokens of a device useless; registering it again with a secret key gives a new one."""
+    device = find_device(connection, tenant_id=caller.tenant_id, external_id=device_id)
+    revoke_tokens(connection, caller=caller, device=device, services=services)
+    after.append(lambda: services.directory.forget([device.device_id]))
+    return Response(status_code=204)
+
+
+@router.get("/{device_id}/export", operation_id="export_device", responses={**OF_EVERY_READ, **declared(404)})
+def export_device(device_id: str, caller: DeviceCaller, connection: Tx) -> DeviceExport:
+    """Get all that is stored of a device."""
+    internal_id = own_device(caller, device_id)
+    device = find_device(connection, tenant_id=caller.tenant_id, external_id=device_id)
+
+    def rows(name: str) -> list[dict[str, Any]]:
+        found = connection.execute(block(f"export_{name}"), {"tenant_id": caller.tenant_id, "device_id": internal_id})
+        return [dict(row) for row in found.mappings()]
+
+    return DeviceExport(
+        device=_view(connection, device),
+        channels=[
+            {"type": channel.type, "address": channel.address, "created_at": channel.created_at}
+            for channel in channels_of(connection, internal_id)
+        ],
+        last_seen=rows("last_seen"),
+        positions=rows("positions"),
+        visits=rows("visits"),
+        events=rows("events"),
+        decisions=rows("decisions"),
+        notifications=rows("notifications"),
+    )
+
+
+def _check_exists(connection: sa.Connection, caller: Caller, external_id: str) -> None:
+    """Without its lock: the eraser, on a connection of its own, will take that."""
+    device_id: DeviceId = device_id_for(caller.tenant_id, external_id)
+    found = connection.execute(block("device_exists"), {"tenant_id": caller.tenant_id, "device_id": device_id})
+    if found.first() is None:
+        raise NotFoundError(f"no device {external_id!r}")
+
+
+def _view(connection: sa.Connection, device: Device) -> DeviceView:
+    return DeviceView(
+        device_id=device.external_id,
+        external_user_id=device.external_user_id,
+        attributes=dict(device.attributes),
+        timezone=device.timezone,
+        locale=device.locale,
+        channels=[
+            ChannelView(
+                channel_id=str(channel.channel_id),
+                type=channel.type,
+                status=channel.status,
+                created_at=channel.created_at,
+            )
+            for channel in channels_of(connection, device.device_id)
+        ],
+        consents=[
+            ConsentView(
+                purpose=consent.purpose,
+                granted=consent.granted,
+                version=consent.version,
+                source=consent.source,
+                at=consent.at,
+            )
+            for consent in device.consents
+        ],
+    )

@@ -1,0 +1,153 @@
+"""From the bytes of a request to columns for the log: decode, judge all positions at once, pack the good ones. Pure.
+
+A request that cannot be read is refused as a whole (MalformedError); a position that is none is refused alone, with its
+index and the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+import numpy as np
+
+from geofences.model import POSITION_DTYPE, Flag
+from lbs.errors import Fault, MalformedError
+
+if TYPE_CHECKING:
+    from geofences.model import Bools, DeviceId, Floats, Positions, TenantId
+
+MAX_POSITIONS: Final = 1000
+US: Final = 1_000_000
+MSGPACK_TYPES: Final = frozenset({"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"})
+
+NOT_FINITE: Final = "not_finite"
+OUT_OF_RANGE: Final = "out_of_range"
+NULL_ISLAND: Final = "null_island"
+TOO_OLD: Final = "too_old"
+IN_FUTURE: Final = "in_future"
+
+_POLE_DEG: Final = 90.0
+_HALF_TURN_DEG: Final = 180.0
+_MAX_TIME_S: Final = 1e11
+"""Beyond the year 5000: still exact as a number of microseconds in 64 bits."""
+
+
+class PositionBody(msgspec.Struct, gc=False):
+    """One position as a phone says it. `recorded_at` is ISO 8601 with an offset, or seconds since 1970."""
+
+    lat: float
+    lng: float
+    recorded_at: Annotated[datetime, msgspec.Meta(tz=True)] | float
+    accuracy_m: float | None = None
+    speed_mps: float | None = None
+    id: Annotated[str, msgspec.Meta(max_length=200)] | int | None = None
+    mocked: bool = False
+
+
+class PositionsBody(msgspec.Struct):
+    """Positions of one device, in any order."""
+
+    device_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+    positions: Annotated[list[PositionBody], msgspec.Meta(min_length=1, max_length=MAX_POSITIONS)]
+
+
+class Rejected(msgspec.Struct, omit_defaults=True):
+    """A position that was refused."""
+
+    index: int
+    reason: str
+    id: str | int | None = None
+
+
+class IngestAnswer(msgspec.Struct):
+    """How many positions the log has, and which were refused."""
+
+    accepted: int
+    rejected: list[Rejected]
+
+
+_JSON = msgspec.json.Decoder(PositionsBody)
+_MSGPACK = msgspec.msgpack.Decoder(PositionsBody)
+
+
+def decode(body: bytes, *, packed: bool) -> PositionsBody:
+    """Reads JSON, or MessagePack if `packed`; MalformedError says what is wrong and where."""
+    try:
+        return _MSGPACK.decode(body) if packed else _JSON.decode(body)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        where = f"body{path.rstrip('`')}"
+        raise MalformedError(f"{where}: {message}", Fault(where, message)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        kind = "MessagePack" if packed else "JSON"
+        message = f"malformed {kind}: {error}"
+        raise MalformedError(message, Fault("body", message)) from error
+
+
+def judge(
+    positions: list[PositionBody],
+    *,
+    tenant_id: TenantId,
+    device_id: DeviceId,
+    received_us: int,
+    horizon_s: float,
+    future_s: float,
+) -> tuple[Positions, list[Rejected]]:
+    """The good positions as the log takes them, in the order given, and the others with their reasons.
+
+    A negative or infinite accuracy or speed counts as not said: that is how phones say so.
+    """
+    lat = np.array([position.lat for position in positions], dtype=np.float64)
+    lng = np.array([position.lng for position in positions], dtype=np.float64)
+    at_s = np.array([_seconds(position.recorded_at) for position in positions], dtype=np.float64)
+    reasons = _reasons(lat, lng, at_s, now_s=received_us / US, horizon_s=horizon_s, future_s=future_s)
+    good = np.ones(len(positions), dtype=np.bool_)
+    rejected: dict[int, Rejected] = {}
+    for reason, wrong in reasons:
+        if wrong.any():
+            for index in np.flatnonzero(wrong & good).tolist():
+                rejected[index] = Rejected(index, reason, positions[index].id)
+            good &= ~wrong
+    kept = np.flatnonzero(good)
+    packed = np.zeros(len(kept), dtype=POSITION_DTYPE)
+    packed["tenant_id"] = tenant_id
+    packed["device_id"] = device_id
+    packed["received_us"] = received_us
+    packed["recorded_us"] = np.rint(at_s[kept] * US).astype(np.int64)
+    packed["lat"] = lat[kept]
+    packed["lng"] = lng[kept]
+    packed["accuracy_m"] = _said([position.accuracy_m for position in positions])[kept]
+    packed["speed_mps"] = _said([position.speed_mps for position in positions])[kept]
+    mocked = np.array([position.mocked for position in positions], dtype=np.bool_)[kept]
+    packed["flags"] = np.where(mocked, Flag.MOCKED, 0)
+    return packed, [rejected[index] for index in sorted(rejected)]
+
+
+def _reasons(
+    lat: Floats, lng: Floats, at_s: Floats, *, now_s: float, horizon_s: float, future_s: float
+) -> list[tuple[str, Bools]]:
+    """What is wrong with which positions; the first reason counts. NaN compares as false everywhere."""
+    return [
+        (NOT_FINITE, ~(np.isfinite(lat) & np.isfinite(lng) & np.isfinite(at_s))),
+        (OUT_OF_RANGE, (np.abs(lat) > _POLE_DEG) | (np.abs(lng) > _HALF_TURN_DEG)),
+        (NULL_ISLAND, (lat == 0.0) & (lng == 0.0)),
+        (TOO_OLD, at_s < now_s - horizon_s),
+        (IN_FUTURE, at_s > now_s + future_s),
+    ]
+
+
+def _seconds(at: datetime | float) -> float:
+    """As a float of seconds, which holds microseconds exactly for the centuries that matter."""
+    seconds = at.timestamp() if isinstance(at, datetime) else at
+    return seconds if abs(seconds) < _MAX_TIME_S or not math.isfinite(seconds) else math.copysign(_MAX_TIME_S, seconds)
+
+
+def _said(values: list[float | None]) -> Any:
+    """As float32; NaN where nothing, or nothing sensible, was said."""
+    said = np.array(values, dtype=np.float64)  # None becomes NaN
+    with np.errstate(over="ignore"):
+        narrow = said.astype(np.float32)
+    return np.where((narrow >= 0) & np.isfinite(narrow), narrow, np.float32(np.nan))

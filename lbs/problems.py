@@ -1,0 +1,201 @@
+"""Problem responses (RFC 9457): one shape for every error, made here, and declared to OpenAPI from here.
+
+An internal error answers a fixed text and the request's id; what really happened stands in the log under that id.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import redis
+import sqlalchemy as sa
+import structlog
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from lbs.errors import (
+    ANSWERS,
+    BASES,
+    HTTP,
+    INTERNAL,
+    UNAVAILABLE,
+    Answer,
+    Fault,
+    MalformedError,
+    TooManyRequestsError,
+    answer_to,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.types import Scope
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+INTERNAL_DETAIL: Final = "Something went wrong here; the operator finds it in the log by the request id."
+UNAVAILABLE_DETAIL: Final = "PostgreSQL or Redis does not answer; nothing was done."
+
+
+class FaultView(BaseModel):
+    """One thing that is wrong with the request."""
+
+    where: str = Field(description="Path to it, beginning with body, query, path or header.", examples=["body.lat"])
+    message: str
+
+
+class Problem(BaseModel):
+    """How every error is answered (RFC 9457)."""
+
+    type: str = Field(description="Names the kind of problem; stable.", examples=["/problems/not-found"])
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong this time, for people.")
+    instance: str | None = Field(default=None, description="The path that was asked for.")
+    request_id: str = Field(description="Names this request in the operator's log.")
+    errors: list[FaultView] = Field(default=[], description="Where a malformed request is wrong.")
+
+
+def request_id_of(scope: Scope) -> str:
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def problem(
+    answer: Answer,
+    detail: str,
+    *,
+    scope: Scope,
+    faults: Sequence[Fault] = (),
+    retry_after_s: int | None = None,
+) -> Response:
+    """The response for one problem."""
+    body = {
+        "type": f"/problems/{answer.slug}",
+        "title": answer.title,
+        "status": answer.status,
+        "detail": detail,
+        "instance": scope.get("path"),
+        "request_id": request_id_of(scope),
+        "errors": [{"where": fault.where, "message": fault.message} for fault in faults],
+    }
+    headers = {}
+    wait_s = answer.retry_after_s if retry_after_s is None else retry_after_s
+    if wait_s is not None:
+        headers["Retry-After"] = str(wait_s)
+    if answer.status == 401:  # noqa: PLR2004 - RFC 9110, section 11.6.1: it must say how to authenticate
+        headers["WWW-Authenticate"] = 'Bearer realm="lbs"'
+    return Response(msgspec.json.encode(body), answer.status, headers, media_type=MEDIA_TYPE)
+
+
+def internal_problem(error: BaseException, *, scope: Scope) -> Response:
+    """Logs where it happened, never what was in the data: a driver's message quotes rows."""
+    log.error(
+        "http.failed",
+        request_id=request_id_of(scope),
+        error=type(error).__name__,
+        sqlstate=getattr(getattr(error, "orig", None), "pgcode", None),
+        frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)],
+    )
+    return problem(INTERNAL, INTERNAL_DETAIL, scope=scope)
+
+
+def domain_problem(error: Exception, *, scope: Scope) -> Response:
+    """The answer to an error of one of our rooms."""
+    answer = answer_to(error)
+    if answer.slug == INTERNAL.slug:
+        return internal_problem(error, scope=scope)
+    return problem(
+        answer,
+        str(error) or answer.title,
+        scope=scope,
+        faults=error.faults if isinstance(error, MalformedError) else (),
+        retry_after_s=error.retry_after_s if isinstance(error, TooManyRequestsError) else None,
+    )
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Every expected error becomes a problem; the outermost middleware answers the unexpected ones."""
+
+    async def of_domain(request: Request, error: Exception) -> Response:
+        return domain_problem(error, scope=request.scope)
+
+    async def of_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        faults = [Fault(_where(entry["loc"]), _message(entry)) for entry in error.errors()]
+        detail = "; ".join(f"{fault.where}: {fault.message}" for fault in faults[:3])
+        return problem(ANSWERS[MalformedError], detail, scope=request.scope, faults=faults[:100])
+
+    async def of_framework(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        known = HTTP.get(error.status_code, Answer(error.status_code, "refused", str(error.detail)))
+        response = problem(known, str(error.detail), scope=request.scope)
+        for name, value in (error.headers or {}).items():
+            response.headers[name] = value
+        return response
+
+    async def of_server(request: Request, error: Exception) -> Response:
+        log.warning("http.unavailable", request_id=request_id_of(request.scope), error=type(error).__name__)
+        return problem(UNAVAILABLE, UNAVAILABLE_DETAIL, scope=request.scope)
+
+    for base in BASES:
+        app.add_exception_handler(base, of_domain)
+    app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(HTTPException, of_framework)
+    for unavailable in (sa.exc.OperationalError, sa.exc.TimeoutError, redis.RedisError):
+        app.add_exception_handler(unavailable, of_server)
+
+
+def _where(loc: Sequence[str | int]) -> str:
+    """`("body", "positions", 3, "lat")` as people write it.
+
+    >>> _where(("body", "positions", 3, "lat"))
+    'body.positions[3].lat'
+    """
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _message(entry: dict[str, Any]) -> str:
+    """Pydantic's words; for malformed JSON the parser's own, which name the place."""
+    if entry["type"] == "json_invalid":
+        return f"malformed JSON: {entry['ctx']['error']}"
+    return str(entry["msg"]).removeprefix("Value error, ")
+
+
+def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route: the problems it may answer, besides those that every route may."""
+    texts = _texts_by_status()
+    return {
+        status: {
+            "description": texts[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in sorted({*statuses, 500, 503})
+    }
+
+
+def _texts_by_status() -> dict[int, str]:
+    found: dict[int, list[str]] = {}
+    rows: Iterable[Answer] = (*ANSWERS.values(), INTERNAL, UNAVAILABLE, *HTTP.values())
+    for answer in rows:
+        titles = found.setdefault(answer.status, [])
+        if answer.title not in titles:
+            titles.append(answer.title)
+    return {status: "; ".join(titles) for status, titles in found.items()}
+
+
+def add_schema(openapi: dict[str, Any]) -> None:
+    """Puts `Problem` among the components: `declared` refers to it."""
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts = openapi.setdefault("components", {}).setdefault("schemas", {})
+    parts.update(schema.pop("$defs", {}))
+    parts["Problem"] = schema

@@ -1,0 +1,126 @@
+-- Hand-written SQL of the composition room. Each block is EXPLAINed in a test.
+
+-- name: key_by_hash
+-- over the reader's connection: nobody is known yet whose tenant could be set
+SELECT k.key_id, k.tenant_id, k.kind, k.hash, k.store_id, t.sandbox
+FROM lbs.keys AS k JOIN geofences.tenants AS t USING (tenant_id)
+WHERE k.hash = :hash AND k.revoked_at IS NULL
+
+-- name: store_exists
+SELECT store_id FROM geofences.stores WHERE tenant_id = :tenant_id AND store_id = :store_id AND deleted_at IS NULL
+
+-- name: device_facts
+-- what ingest asks of a device before it takes a position
+SELECT d.device_id, d.tenant_id, d.generation, t.sandbox, coalesce(c.granted, false) AS located
+FROM geofences.devices AS d
+JOIN geofences.tenants AS t USING (tenant_id)
+LEFT JOIN geofences.consents AS c ON c.device_id = d.device_id AND c.purpose = 'location'
+WHERE d.device_id = :device_id
+
+-- name: snapshot_stores
+-- all stores, or those named, that are not deleted
+SELECT store_id, tenant_id, external_id, name, brand, categories, address, phone, url, timezone, opening_hours,
+       attributes, ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lng
+FROM geofences.stores
+WHERE deleted_at IS NULL
+  AND (CAST(:store_ids AS bigint[]) IS NULL OR store_id = ANY(CAST(:store_ids AS bigint[])))
+
+-- name: stores_page
+SELECT store_id, tenant_id, external_id, name, brand, categories, address, phone, url, timezone, opening_hours,
+       attributes, ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lng, created_at, updated_at
+FROM geofences.stores
+WHERE tenant_id = :tenant_id AND deleted_at IS NULL AND store_id > :after
+  AND (CAST(:store_id AS bigint) IS NULL OR store_id = CAST(:store_id AS bigint))
+  AND (CAST(:external_id AS text) IS NULL OR external_id = CAST(:external_id AS text))
+ORDER BY store_id
+LIMIT :limit
+
+-- name: fences_page
+SELECT f.fence_id, f.external_id, f.name, f.store_id, f.version, f.created_at, f.updated_at,
+       v.kind, v.radius_m, ST_Y(v.center::geometry) AS lat, ST_X(v.center::geometry) AS lng,
+       ST_AsBinary(v.area) AS wkb, v.profile, v.settings, v.effective_at
+FROM geofences.fences AS f
+JOIN geofences.fence_versions AS v ON v.fence_id = f.fence_id AND v.version = f.version
+WHERE f.tenant_id = :tenant_id AND f.deleted_at IS NULL AND f.fence_id > :after
+  AND (CAST(:fence_id AS bigint) IS NULL OR f.fence_id = CAST(:fence_id AS bigint))
+  AND (CAST(:external_id AS text) IS NULL OR f.external_id = CAST(:external_id AS text))
+ORDER BY f.fence_id
+LIMIT :limit
+
+-- name: try_write_lock
+-- one write with an Idempotency-Key at a time; given back with the transaction
+SELECT pg_try_advisory_xact_lock(:lock)
+
+-- name: device_exists
+SELECT device_id FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: lock_device
+SELECT device_id FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id FOR UPDATE
+
+-- name: erase_notifications
+DELETE FROM offers.notifications WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_channels
+DELETE FROM offers.channels WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_occasion_devices
+DELETE FROM offers.occasion_devices WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_events
+DELETE FROM geofences.events WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_visits
+DELETE FROM geofences.visits WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_positions
+DELETE FROM geofences.positions WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_device_last
+DELETE FROM geofences.device_last WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_consents
+DELETE FROM geofences.consents WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_devices
+DELETE FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: unname_decisions
+UPDATE offers.decisions SET device_id = 0 WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: unname_reservations
+UPDATE offers.reservations SET device_id = 0 WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: export_positions
+SELECT recorded_at, received_at, lat, lng, accuracy_m, speed_mps, flags
+FROM geofences.positions
+WHERE tenant_id = :tenant_id AND device_id = :device_id
+ORDER BY recorded_at
+
+-- name: export_visits
+SELECT v.visit_id::text, v.fence_id::text, f.external_id AS fence_external_id, v.store_id::text, v.status,
+       v.entered_at, v.exited_at, v.dwell_s, v.ended_by, v.positions, v.confidence
+FROM geofences.visits AS v LEFT JOIN geofences.fences AS f ON f.fence_id = v.fence_id
+WHERE v.tenant_id = :tenant_id AND v.device_id = :device_id
+ORDER BY v.entered_at, v.visit_id
+
+-- name: export_events
+SELECT event_id::text, type, fence_id::text, store_id::text, visit_id::text, at, confidence
+FROM geofences.events
+WHERE tenant_id = :tenant_id AND device_id = :device_id
+ORDER BY at, event_id
+
+-- name: export_decisions
+SELECT decision_id::text, campaign_id::text, store_id::text, outcome, reason, event_at, decided_at
+FROM offers.decisions
+WHERE tenant_id = :tenant_id AND device_id = :device_id
+ORDER BY decided_at, decision_id
+
+-- name: export_notifications
+SELECT notification_id::text, campaign_id::text, store_id::text, channel, state, reason, payload, created_at, sent_at,
+       delivered_at, opened_at, expires_at
+FROM offers.notifications
+WHERE tenant_id = :tenant_id AND device_id = :device_id
+ORDER BY created_at, notification_id
+
+-- name: export_last_seen
+SELECT lat, lng, seen_at FROM geofences.device_last WHERE tenant_id = :tenant_id AND device_id = :device_id

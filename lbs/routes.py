@@ -1,0 +1,76 @@
+"""How a route of this API differs from FastAPI's: its body is strict JSON, and a write can be remembered.
+
+FastAPI would read `NaN` as a number, take a form for JSON's bytes, and has no place where an answer and the transaction
+that made it meet; this is that place.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from lbs.errors import MalformedError, UnsupportedMediaTypeError
+from lbs.problems import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from starlette.responses import Response
+
+    from lbs.remembered import Remember
+
+JSON_TYPE: Final = "application/json"
+OF_EVERY_WRITE: Final = declared(401, 403, 409, 413, 415, 422)
+"""Problems that every write may answer."""
+OF_EVERY_READ: Final = declared(401, 403, 422)
+
+IDEMPOTENCY_PARAMETER: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Repeating a write with the same key within a day gives its first answer again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def media_type(request: Request) -> str:
+    """The content type without its parameters; empty if none was sent."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class StrictRequest(Request):
+    """A request whose JSON is what RFC 8259 says: no NaN, no lone surrogates, no text in another encoding."""
+
+    async def json(self) -> Any:
+        body = await self.body()
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise json.JSONDecodeError(str(error) or "too deeply nested", "", 0) from error
+
+
+class Route(APIRoute):
+    """The route class of all our routers."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        takes_json = self.body_field is not None
+
+        async def strict(request: Request) -> Response:
+            own = StrictRequest(request.scope, request.receive)
+            if takes_json and media_type(own) != JSON_TYPE:
+                if not await own.body():
+                    raise MalformedError("the route needs a JSON body")
+                raise UnsupportedMediaTypeError(f"send the body as {JSON_TYPE}")
+            response = await handle(own)
+            remember: Remember | None = own.scope["state"].get("remember")
+            if remember is not None:
+                await run_in_threadpool(remember, response)
+            return response
+
+        return strict

@@ -1,0 +1,114 @@
+"""What the routes of one API process work with, built once from settings and handed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import redis
+import redis.asyncio
+
+from geofences.log import PositionLog
+from geofences.places import ALWAYS
+from lbs import clock
+from lbs.appender import Appender
+from lbs.auth import DeviceTokens, KeyRing
+from lbs.directory import DeviceDirectory
+from lbs.memory import ApiMemory
+from lbs.observe import Metrics
+from lbs.secrets import Vault, derive
+from lbs.streams import StreamHub
+from lbs.wiring import Role, address_guard, database, redis_client, vapid_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import sqlalchemy as sa
+
+    from lbs.settings import Settings
+    from offers.ssrf import AddressGuard
+
+API_CONNECTIONS = 10
+READER_CONNECTIONS = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """One process's servers, memory and secrets. `now` is the only clock of a route."""
+
+    settings: Settings
+    now: Callable[[], datetime]
+    api: sa.Engine = field(repr=False)
+    """Sees one tenant a transaction: what routes write and read through."""
+    reader: sa.Engine = field(repr=False)
+    """Reads all tenants; used by the memory and the key ring, never by a route."""
+    eraser: sa.Engine = field(repr=False)
+    """Writes all tenants; used by `lbs.erasure` alone, because the API's own role may not delete the ledger."""
+    redis: redis.Redis = field(repr=False)
+    position_log: PositionLog
+    keys: KeyRing
+    tokens: DeviceTokens
+    directory: DeviceDirectory
+    memory: ApiMemory
+    streams: StreamHub
+    vault: Vault
+    guard: AddressGuard
+    metrics: Metrics
+    push_key: str
+    """The VAPID public key that browsers subscribe with."""
+    _appender: Appender | None = None
+
+    @property
+    def appender(self) -> Appender:
+        """Made in the running event loop, when the application starts."""
+        assert self._appender is not None, "the application has not started"
+        return self._appender
+
+    def effective_at(self, now: datetime, *, sandbox: bool) -> datetime:
+        """When a change of a fence takes effect; in a sandbox, whose data has a clock of its own, it always was so."""
+        return ALWAYS if sandbox else now + timedelta(seconds=self.settings.change_delay_s)
+
+    def start(self) -> None:
+        """Within the event loop: begins to load the memory and opens the way into the log."""
+        url = self.settings.redis_url
+        assert url is not None, "settings are resolved before wiring"
+        client = redis.asyncio.Redis.from_url(url.get_secret_value(), socket_timeout=10, socket_connect_timeout=5)
+        self._appender = Appender(client, prefix=self.settings.redis_prefix, now=self.now)
+        self.memory.start()
+        self.streams.start()
+
+    async def close(self) -> None:
+        """Waits for appends under way, then lets go of every server."""
+        self.memory.stop()
+        self.streams.stop()
+        await self.appender.close()
+        self.redis.close()
+        for engine in (self.api, self.reader, self.eraser):
+            engine.dispose()
+
+
+def build_services(settings: Settings, *, now: Callable[[], datetime] = clock.now) -> Services:
+    """Connects to nothing yet."""
+    reader = database(settings, Role.READER, pool_size=READER_CONNECTIONS)
+    directory = DeviceDirectory(reader)
+    client = redis_client(settings)
+    return Services(
+        settings=settings,
+        now=now,
+        api=database(settings, Role.API, pool_size=API_CONNECTIONS),
+        reader=reader,
+        eraser=database(settings, Role.SYSTEM, pool_size=1),
+        redis=client,
+        position_log=PositionLog(client, prefix=settings.redis_prefix),
+        keys=KeyRing(reader),
+        tokens=DeviceTokens(derive(settings, "device tokens")),
+        directory=directory,
+        memory=ApiMemory(reader, directory=directory, now=now),
+        streams=StreamHub(reader, now=now),
+        vault=Vault(settings),
+        guard=address_guard(settings),
+        metrics=Metrics(),
+        push_key=vapid_key(settings).public_base64url,
+    )

@@ -5,7 +5,10 @@ SELECT c.*,
        coalesce((SELECT array_agg(f.fence_id ORDER BY f.fence_id) FROM offers.campaign_fences AS f
                  WHERE f.campaign_id = c.campaign_id), '{}') AS fence_ids,
        coalesce((SELECT array_agg(s.store_id ORDER BY s.store_id) FROM offers.campaign_stores AS s
-                 WHERE s.campaign_id = c.campaign_id), '{}') AS store_ids
+                 WHERE s.campaign_id = c.campaign_id), '{}') AS store_ids,
+       coalesce((SELECT array_agg(DISTINCT g.store_id) FROM offers.campaign_fences AS f
+                 JOIN geofences.fences AS g ON g.fence_id = f.fence_id
+                 WHERE f.campaign_id = c.campaign_id AND g.store_id IS NOT NULL), '{}') AS stores_of_fences
 FROM offers.campaigns AS c
 WHERE c.campaign_id > :after
   AND (CAST(:campaign_ids AS bigint[]) IS NULL OR c.campaign_id = ANY(CAST(:campaign_ids AS bigint[])))
@@ -252,3 +255,7 @@ LIMIT :limit
 
 -- name: newest_inbox_seq
 SELECT last_value FROM offers.inbox_seq
+
+-- name: sold_out
+SELECT campaign_id FROM offers.campaigns
+WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[])) AND stock IS NOT NULL AND reserved >= stock

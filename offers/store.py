@@ -45,6 +45,8 @@ class StoredCampaign:
     """A campaign with what only its row knows."""
 
     campaign: Campaign
+    stores_of_fences: frozenset[StoreId]
+    """Stores that the targeted fences belong to."""
     reserved: int
     created_at: datetime
     updated_at: datetime
@@ -151,6 +153,7 @@ def _stored(row: Any) -> StoredCampaign:
             store_ids=frozenset(map(StoreId, row.store_ids)),
             stock=row.stock,
         ),
+        stores_of_fences=frozenset(map(StoreId, row.stores_of_fences)),
         reserved=row.reserved,
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -15,7 +15,22 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
 from lbs import clock
-from lbs.api import devices, fence_tools, fences, health, keys, nearby, positions, push, stores, webhooks
+from lbs.api import (
+    campaigns,
+    devices,
+    fence_tools,
+    fences,
+    health,
+    inbox,
+    keys,
+    nearby,
+    offers_nearby,
+    positions,
+    push,
+    stores,
+    traffic,
+    webhooks,
+)
 from lbs.middleware import Outermost
 from lbs.problems import add_schema, install_handlers
 from lbs.remembered import RememberedAnswer
@@ -34,11 +49,15 @@ if TYPE_CHECKING:
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     health.router,
     positions.router,
+    inbox.router,
     devices.router,
     nearby.router,
+    offers_nearby.router,
     stores.router,
     fence_tools.router,
     fences.router,
+    campaigns.router,
+    traffic.router,
     webhooks.router,
     keys.router,
     push.router,

@@ -53,10 +53,14 @@ async def authenticated(
     if text.startswith(TOKEN_PREFIX):
         caller = await _device_caller(services, text)
     else:
-        known = services.keys.remembered(text)
-        caller = known or await run_in_threadpool(services.keys.find, text)
+        caller = await _key_caller(services, text)
     request.scope["state"]["caller"] = caller
     return caller
+
+
+async def _key_caller(services: Services, text: str) -> Caller:
+    known = services.keys.remembered(text)
+    return known if known is not None else await run_in_threadpool(services.keys.find, text)
 
 
 async def _device_caller(services: Services, token: str) -> Caller:

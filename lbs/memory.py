@@ -21,6 +21,8 @@ from geofences.sql import queries
 from geofences.tables import ChangeKind
 from lbs.errors import NotReadyError
 from lbs.sql import block
+from offers.book import OfferBook
+from offers.store import load_campaigns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +57,7 @@ class ApiMemory:
         self._monotonic_s = monotonic_s
         self._fences = FenceSnapshot(now=now)
         self._stores = StoreSnapshot()
+        self._offers = OfferBook()
         self._number = 0
         self._loaded = False
         self._fresh_s = -float("inf")
@@ -72,6 +75,12 @@ class ApiMemory:
         """NotReadyError until everything is loaded."""
         self._check_loaded()
         return self._stores
+
+    @property
+    def offers(self) -> OfferBook:
+        """NotReadyError until everything is loaded."""
+        self._check_loaded()
+        return self._offers
 
     @property
     def age_s(self) -> float:
@@ -101,6 +110,7 @@ class ApiMemory:
             self._number = connection.execute(queries("geofences")["newest_change"]).scalar_one()
             self._fences.load(connection)
             self._stores.load(_stores(connection))
+            self._offers.load(load_campaigns(connection))
         self._directory.forget_all()
         # what is loaded stays: walking through it again and again would only stop the requests
         gc.collect()
@@ -115,6 +125,9 @@ class ApiMemory:
             self._fences.poll(connection)
             changes = connection.execute(queries("geofences")["changes_after"], {"number": self._number}).all()
             self._directory.forget(_ids(changes, ChangeKind.DEVICE))
+            campaign_ids = _ids(changes, ChangeKind.CAMPAIGN)
+            if campaign_ids:
+                self._offers.apply(load_campaigns(connection, campaign_ids=campaign_ids))
             store_ids = _ids(changes, ChangeKind.STORE)
             if store_ids:
                 rows = list(_stores(connection, store_ids))

@@ -101,7 +101,7 @@ def internal_problem(error: BaseException, *, scope: Scope) -> Response:
         request_id=request_id_of(scope),
         error=type(error).__name__,
         sqlstate=getattr(getattr(error, "orig", None), "pgcode", None),
-        frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)],
+        frames=[f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-12:]],
     )
     return problem(INTERNAL, INTERNAL_DETAIL, scope=scope)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
@@ -36,12 +35,13 @@ WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 Remember = Callable[["Response"], None]
 
 
-@dataclass(frozen=True, slots=True)
 class RememberedAnswer(Exception):  # noqa: N818 - no error: it takes the place of an answer
     """Raised instead of doing a write again."""
 
-    status: int
-    body: bytes
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
 
 
 def recall(

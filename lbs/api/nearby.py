@@ -1,7 +1,5 @@
 """Which stores are near, and when they are open. Answered from memory: a change shows within a second."""
 
-import base64
-import struct
 from datetime import datetime
 from typing import Annotated
 
@@ -9,13 +7,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from geofences.errors import NotFoundError
-from geofences.model import LatLng, StoreId
-from geofences.nearby import StoreQuery, StoreRow, cell_center
+from geofences.model import StoreId
+from geofences.nearby import StoreQuery, StoreRow
 from geofences.zones import zone
 from lbs.deps import AppCaller, ServicesDep
-from lbs.errors import Fault, MalformedError
 from lbs.fields import Instant, Latitude, Longitude, ShortText, id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page
+from lbs.places_found import cursor_of_place, origin_of, place_of_cursor
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, Route
 from lbs.views import NearStoreView
@@ -23,8 +21,6 @@ from offers.errors import InvalidHoursError
 from offers.hours import OpeningHours, State
 
 router = APIRouter(prefix="/v1/stores", tags=["search"], route_class=Route)
-
-_PLACE = struct.Struct("<dq")
 
 
 class OpenAnswer(BaseModel):
@@ -68,12 +64,12 @@ def stores_nearby(
             accept=None if at is None else lambda store: state_of(store, at) is State.OPEN,
         ),
         limit=limit + 1,
-        after=None if cursor is None else _place_of(cursor),
+        after=None if cursor is None else place_of_cursor(cursor),
     )
     page = found[:limit]
     return Page(
         items=[NearStoreView.near(near) for near in page],
-        next_cursor=_cursor_of(page[-1].place) if len(found) > limit else None,
+        next_cursor=cursor_of_place(page[-1].place) if len(found) > limit else None,
     )
 
 
@@ -96,16 +92,6 @@ def store_open(
     return OpenAnswer(open=state is State.OPEN, next_change=hours.next_change(instant), reason=state.value)
 
 
-def origin_of(lat: float | None, lng: float | None, cell: str | None) -> LatLng:
-    """Where to search from; MalformedError unless there is exactly one place."""
-    if cell is not None and lat is None and lng is None:
-        return cell_center(cell)
-    if cell is None and lat is not None and lng is not None:
-        return LatLng(lat=lat, lng=lng)
-    fault = Fault("query", "give lat and lng, or cell")
-    raise MalformedError(fault.message, fault)
-
-
 def hours_of(store: StoreRow) -> OpeningHours | None:
     """None where there are none, or none that can be read (an import may have brought them)."""
     if not store.opening_hours:
@@ -119,18 +105,3 @@ def hours_of(store: StoreRow) -> OpeningHours | None:
 def state_of(store: StoreRow, at: datetime) -> State:
     hours = hours_of(store)
     return State.UNKNOWN if hours is None else hours.state(at)
-
-
-def _cursor_of(place: tuple[float, int]) -> str:
-    """The very bits of the distance: the next page must begin exactly after it."""
-    return base64.urlsafe_b64encode(_PLACE.pack(*place)).rstrip(b"=").decode("ascii")
-
-
-def _place_of(cursor: str) -> tuple[float, int]:
-    try:
-        raw = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        distance_m, store_id = _PLACE.unpack(raw)
-    except (ValueError, struct.error) as error:
-        fault = Fault("query.cursor", "not a cursor of this list: take `next_cursor` of the page before")
-        raise MalformedError(fault.message, fault) from error
-    return distance_m, store_id

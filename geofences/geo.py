@@ -301,7 +301,7 @@ def _cut(polygon: Any, path: str) -> Any:
 
 
 def _checked(polygon: Any, path: str) -> Any:
-    if shapely.area(shapely.polygons(polygon.exterior)) == 0.0:
+    if shapely.area(shapely.convex_hull(polygon)) == 0.0:
         raise InvalidGeometryError(f"{path}: the ring has no area")
     if not polygon.is_valid:
         what, lng, lat = _reason(polygon)

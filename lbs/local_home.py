@@ -1,7 +1,7 @@
 """Where the private servers of one home keep their data, and what we remember of them: ports and passwords.
 
-Usually all of it is in the home. When we are root and the home lies where the servers' account may not go (a checkout
-in /root, say), the data folders live in /var/lib/lbs-<hash of the home> instead; `servers.json` in the home says where.
+Usually all of it is in the home. When we are root and the home lies where the servers' account may not go (root's own
+folder, say), the data folders live in /var/lib/lbs-<hash of the home> instead; `servers.json` in the home says where.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ SIGMAS_PER_ACCURACY = 1.515
 """The radius that holds 68 % of a round Gaussian error, in its standard deviations."""
 BLOCK = 16_384
 """Positions that are matched at once: their candidates then fit into memory and mostly into the cache."""
+NO_DOUBT_M = 1e-6
+"""Less is no error at all, and its square would leave the range of numbers."""
 NO_SLOTS: Int32s = np.empty(0, dtype=np.int32)
 
 
@@ -54,7 +56,7 @@ def confidence(signed_distance_m: Floats, accuracy_m: Floats, area_m2: Floats) -
     [0.5, 0.988, 0.0]
     """
     sigma_m = np.where(np.isnan(accuracy_m), UNKNOWN_ACCURACY_M, accuracy_m) / SIGMAS_PER_ACCURACY
-    sure = sigma_m <= 0.0
+    sure = sigma_m < NO_DOUBT_M
     sigma_m = np.where(sure, 1.0, sigma_m)
     across = (-signed_distance_m / (sigma_m * math.sqrt(2.0))).tolist()
     beyond_border = 0.5 * np.fromiter(map(math.erfc, across), dtype=np.float64, count=len(across))

@@ -21,8 +21,9 @@ from geofences.import_files import open_upload, read_rows
 from geofences.log import Entry, EntryKind
 from geofences.model import POSITION_DTYPE, SHARDS, DeviceId, EventType, Flag, Shard, VisitStatus
 from geofences.position_rows import NoPosition, PositionRow, read_positions
+from geofences.refresh import profile_of
 from geofences.store import Tenant, create_devices, device_id_for, find_tenant
-from geofences.tables import ConsentSource, Purpose, events, positions, visits
+from geofences.tables import ConsentSource, Purpose, events, fence_versions, positions, visits
 from geofences.visits import to_datetime, to_us
 from lbs import clock
 from lbs.replay_watch import ReplayWatch
@@ -43,8 +44,6 @@ REPLAY_LOCK: Final = 5_242_007
 ENTRY_ROWS: Final = 1_000
 STEP_US: Final = 30_000_000
 """In data time: an entry spans no more, and every shard learns the time at least so often."""
-LONGEST_TIMER_US: Final = 24 * 3_600_000_000
-"""A shard that had no position for so long (data time) has no timer left that a tick could fire."""
 ROWS_AHEAD: Final = 40_000
 ENTRIES_AHEAD: Final = 4_000
 
@@ -138,6 +137,17 @@ def _count(system: sa.Engine, tenant: Tenant) -> dict[str, int]:
         }
 
 
+def _longest_timer_us(system: sa.Engine, tenant: Tenant) -> int:
+    """How long after a position anything can still happen by itself, with the tenant's fences; 0: nothing ever does."""
+    wanted = sa.select(fence_versions.c.profile, fence_versions.c.settings).where(
+        fence_versions.c.tenant_id == tenant.tenant_id
+    )
+    with system.connect() as connection:
+        profiles = [profile_of(row.profile, row.settings) for row in connection.execute(wanted.distinct())]
+    waits_s = (wait_s for p in profiles for wait_s in (p.enter_after_s, p.exit_after_s, p.dwell_s, p.hold_s, p.gap_s))
+    return round(max(waits_s, default=0.0) * 1e6)
+
+
 class _Run:
     """Cuts the rows into entries, gives every shard the data's time, and keeps the log short."""
 
@@ -150,6 +160,7 @@ class _Run:
         self._watch = ReplayWatch(settings, system, self._log)
         self._horizon_us = round(settings.horizon_s * 1e6)
         self._newest_us = to_us(clock.now()) + round(settings.future_s * 1e6)
+        self._longest_timer_us = _longest_timer_us(system, tenant)
         self._clock_us: int | None = None
         self._next_step_us = 0
         self._waiting: dict[Shard, list[PositionRow]] = {Shard(shard): [] for shard in range(SHARDS)}
@@ -207,9 +218,13 @@ class _Run:
             if waiting:
                 self._last_position_us[shard] = self._clock_us
                 self._pack(shard)
-            elif self._clock_us - self._last_position_us.get(shard, -LONGEST_TIMER_US) < LONGEST_TIMER_US:
+            elif shard in self._last_position_us and self._clock_us <= self._timers_end_us(shard):
                 self._ready.append((shard, self._tick()))
         self._append()
+
+    def _timers_end_us(self, shard: Shard) -> int:
+        """When the last timer has fired that the shard's newest position can have set; a step later to be sure."""
+        return self._last_position_us[shard] + self._longest_timer_us + (STEP_US if self._longest_timer_us else -1)
 
     def _tick(self) -> Entry:
         assert self._clock_us is not None

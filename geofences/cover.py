@@ -10,6 +10,7 @@ a fill by centres.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +22,7 @@ from geofences.geodesy import HALF_TURN_DEG, MIN_CURVATURE_M, POLE_DEG, TURN_DEG
 from geofences.model import Area, Bools, Cell, Circle, LatLng
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
 FINEST_RES = 9
 """Measured best: about 5.4 cells a fence in a city, and three positions of four end at one empty cell."""
@@ -41,7 +42,12 @@ NEAR_POLE = 3.0
 REMEMBERED_CELLS = 2**15
 """Fences of one city share their cells; about 10 MB."""
 
+SMALL_RAD = 0.0004
+"""2.5 km: a circle of that radius takes about MAX_CELLS of the finest cells."""
+
 Vector = tuple[float, float, float]
+Meets = Callable[[list[int]], Iterable[bool]]
+"""Which cells meet a shape."""
 
 
 class _Cap(NamedTuple):
@@ -65,24 +71,54 @@ def cover(shape: Circle | Area) -> tuple[Cell, ...]:
     their chord in lon/lat by at most L^2 tan(lat) / 8; where that could near the 2 % an edge is drawn as 8, and within
     three circumradii of a pole the footprint is the whole belt of latitudes.
     """
-    meets: Callable[[list[int]], Iterable[bool]]
     if isinstance(shape, Circle):
-        starts, area_m2 = [shape.center], geo.area_m2(shape)
-        meets = partial(_circle_meets, _vector(shape.center.lat, shape.center.lng), shape.radius_m / MIN_CURVATURE_M)
+        cells = _circle_cells(shape)
     else:
-        area = geo.area_columns([shape])
-        starts, area_m2 = geo.first_positions(area.geometry[0]), float(area.area_m2[0])
-        meets = partial(_area_meets, area.geometry[0])
+        geometry = geo.prepared(shape)
+        cells = _small_area_cells(shape, geometry) or _area_cells(shape, geometry)
+    return tuple(map(Cell, sorted(cells)))
+
+
+def _circle_cells(shape: Circle) -> list[int]:
+    radius_rad = shape.radius_m / MIN_CURVATURE_M
+    return _finest_cells([shape.center], partial(_circle_meets, _vector(shape.center), radius_rad), geo.area_m2(shape))
+
+
+def _area_cells(shape: Area, geometry: Any) -> list[int]:
+    return _finest_cells(geo.first_positions(geometry), partial(_area_meets, geometry), geo.area_m2(shape))
+
+
+def _small_area_cells(shape: Area, geometry: Any) -> list[int] | None:
+    """What `_area_cells` gives, or less, but sooner, for an area in a small circle: of its cells those that meet it.
+
+    The circle goes through the corners of the area's box, from whose middle nothing in the box is farther.
+    """
+    box = geo.bounding_box(shape)
+    if box.west > box.east:
+        return None
+    middle = LatLng(lat=(box.south + box.north) / 2.0, lng=(box.west + box.east) / 2.0)
+    corners = (_vector(LatLng(lat=lat, lng=box.west)) for lat in (box.south, box.north))
+    reach_rad = max(_apart_rad(_vector(middle), corner) for corner in corners)
+    if reach_rad > SMALL_RAD:
+        return None
+    start = h3.latlng_to_cell(middle.lat, middle.lng, FINEST_RES)
+    around = _flood({start}, partial(_circle_meets, _vector(middle), reach_rad), most=MAX_CELLS)
+    if around is None or len(around) == 1:
+        return around
+    return [cell for cell, met in zip(around, _area_meets(geometry, around), strict=True) if met]
+
+
+def _finest_cells(starts: list[LatLng], meets: Meets, area_m2: float) -> list[int]:
     for res in range(_first_res(area_m2), -1, -1):
         cells = _flood({h3.latlng_to_cell(start.lat, start.lng, res) for start in starts}, meets, most=MAX_CELLS)
         if cells is not None:
-            return tuple(Cell(cell) for cell in sorted(cells))
+            return cells
     raise AssertionError("resolution 0 has fewer cells than MAX_CELLS")
 
 
 def cells_within(center: LatLng, radius_m: float, res: int = FINEST_RES) -> frozenset[Cell]:
     """Cells of one resolution that surely hold every position within `radius_m` of `center`, however many they are."""
-    meets = partial(_circle_meets, _vector(center.lat, center.lng), radius_m / MIN_CURVATURE_M)
+    meets = partial(_circle_meets, _vector(center), radius_m / MIN_CURVATURE_M)
     cells = _flood({h3.latlng_to_cell(center.lat, center.lng, res)}, meets, most=h3.get_num_cells(res))
     assert cells is not None
     return frozenset(map(Cell, cells))
@@ -96,7 +132,7 @@ def _first_res(area_m2: float) -> int:
     return 0
 
 
-def _flood(starts: set[int], meets: Callable[[list[int]], Iterable[bool]], *, most: int) -> list[int] | None:
+def _flood(starts: set[int], meets: Meets, *, most: int) -> list[int] | None:
     """The cells that meet a shape, from its starts outward; None as soon as there are more than `most`."""
     seen, front = set(starts), list(starts)
     kept: list[int] = []
@@ -121,8 +157,10 @@ def _area_meets(geometry: Any, cells: list[int]) -> Bools:
 
 @lru_cache(maxsize=REMEMBERED_CELLS)
 def _cap(cell: int) -> _Cap:
-    center = _vector(*h3.cell_to_latlng(cell))
-    reach = max(_apart_rad(center, _vector(lat, lng)) for lat, lng in h3.cell_to_boundary(cell))
+    lat, lng = h3.cell_to_latlng(cell)
+    center = _vector(LatLng(lat=lat, lng=lng))
+    corners = (_vector(LatLng(lat=lat, lng=lng)) for lat, lng in h3.cell_to_boundary(cell))
+    reach = max(_apart_rad(center, corner) for corner in corners)
     return _Cap(*center, reach)
 
 
@@ -144,14 +182,14 @@ def _footprint(cell: int) -> list[tuple[float, float]]:
 
 def _bent(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """The same outline, lat and lng in degrees, with each great circle cut into PIECES."""
-    points = np.array([_vector(lat, lng) for lat, lng in corners])
+    points = np.array([_vector(LatLng(lat=lat, lng=lng)) for lat, lng in corners])
     part = np.linspace(0.0, 1.0, PIECES, endpoint=False)[:, None, None]
     x, y, z = ((1.0 - part) * points + part * np.roll(points, -1, axis=0)).reshape(-1, 3).T
     return list(zip(np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x)), strict=True))
 
 
-def _vector(lat: float, lng: float) -> Vector:
-    phi, lam = math.radians(lat), math.radians(lng)
+def _vector(at: LatLng) -> Vector:
+    phi, lam = math.radians(at.lat), math.radians(at.lng)
     return math.cos(phi) * math.cos(lam), math.cos(phi) * math.sin(lam), math.sin(phi)
 
 

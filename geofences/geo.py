@@ -49,6 +49,7 @@ __all__ = [
     "geodesic_distance_m",
     "kind_of",
     "parse_geometry",
+    "prepared",
     "signed_distance_m",
     "to_geojson",
     "touches",
@@ -56,8 +57,8 @@ __all__ = [
 
 MIN_RADIUS_M = 1.0
 MAX_RADIUS_M = 100_000.0
-MIN_AREA_M2 = 1e-4
-"""One square centimetre: less is a line."""
+MIN_AREA_DEG2 = 1e-14
+"""About one square centimetre at the equator: less is a line."""
 SEAM_SLIVER_DEG = 1e-9
 """0.1 mm: what rounding leaves over where two halves meet at 180 degrees."""
 
@@ -108,10 +109,10 @@ def parse_geometry(geojson: Mapping[str, object], *, radius_m: float | None = No
     if not merged.is_valid:
         merged = shapely.multipolygons(shapely.get_parts(shapely.union_all(parts)))
         warnings.append("coordinates: parts that overlap or share an edge were merged into one")
+    if merged.area < MIN_AREA_DEG2:
+        raise InvalidGeometryError("coordinates: the shape has no area")
     merged = shapely.orient_polygons(merged)
     area = Area(wkb=shapely.to_wkb(merged, byte_order=1))
-    if area_m2(area) < MIN_AREA_M2:
-        raise InvalidGeometryError("coordinates: the shape has no area")
     return area, warnings
 
 
@@ -193,6 +194,13 @@ def area_columns(areas: Sequence[Area]) -> AreaColumns:
         area_m2=np.asarray(np.bincount(area_of_ring, weights=ring_m2), dtype=np.float64),
         bounds=np.stack([south, west, north, east], axis=1),
     )
+
+
+def prepared(area: Area) -> Any:
+    """The geometry of an area alone, for `touches`."""
+    geometry = shapely.from_wkb(area.wkb)
+    shapely.prepare(geometry)
+    return geometry
 
 
 def first_positions(geometry: Any) -> list[LatLng]:

@@ -89,7 +89,7 @@ class Walker:
 
 
 @dataclass(slots=True, kw_only=True)
-class Receiver:
+class Gps:
     """The satellite receiver of one phone: as good as it says, no better and no worse."""
 
     rng: Random

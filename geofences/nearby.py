@@ -28,6 +28,8 @@ FIRST_BATCH: Final = 32
 FRESH_STORES: Final = 512
 """Changed stores that are kept beside the large table before it is built anew."""
 SEPARATOR: Final = "\n"
+FIELD_SEPARATOR: Final = "\x1f"
+"""What no text to be found has in it, so that nothing is found across two fields."""
 
 
 def cell_center(text: str) -> LatLng:
@@ -342,4 +344,4 @@ def _postings(words: Iterable[Iterable[str]]) -> dict[str, list[int]]:
 
 def _haystack(store: StoreRow) -> str:
     words = (store.name, store.brand, store.address, store.external_id)
-    return " ".join(word for word in words if word).casefold().replace(SEPARATOR, " ")
+    return FIELD_SEPARATOR.join(word for word in words if word).casefold().replace(SEPARATOR, " ")

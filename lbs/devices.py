@@ -7,7 +7,7 @@ stop (or start) earlier than Postgres says, and the caller, who got an error, re
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import secrets
 from typing import TYPE_CHECKING, Annotated, Final
 
 import sqlalchemy as sa
@@ -25,12 +25,15 @@ from lbs.errors import TooManyRequestsError
 from lbs.fields import ExternalId, Instant, JsonObject, ShortText, Timezone
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from geofences.model import DeviceId
     from geofences.store import Device
     from lbs.auth import Caller
     from lbs.services import Services
 
-GENERATIONS_BEGAN: Final = datetime(2020, 1, 1, tzinfo=UTC)
+GENERATIONS: Final = 2**30
+"""Half of what the column holds, so that it can be raised as often as anybody likes."""
 MINUTE_S: Final = 60
 
 
@@ -73,7 +76,7 @@ class DeviceChange(BaseModel):
         return consents
 
 
-def create_device(connection: sa.Connection, *, caller: Caller, external_id: str, now: datetime) -> bool:
+def create_device(connection: sa.Connection, *, caller: Caller, external_id: str) -> bool:
     """Makes the device if it is new, and says whether it was."""
     device_id = device_id_for(caller.tenant_id, external_id)
     statement = (
@@ -82,7 +85,7 @@ def create_device(connection: sa.Connection, *, caller: Caller, external_id: str
             device_id=device_id,
             tenant_id=caller.tenant_id,
             external_id=external_id,
-            generation=_first_generation(now),
+            generation=_first_generation(),
         )
         .on_conflict_do_nothing()
         .returning(devices.c.device_id)
@@ -94,9 +97,9 @@ def create_device(connection: sa.Connection, *, caller: Caller, external_id: str
     return created
 
 
-def _first_generation(now: datetime) -> int:
-    """Seconds, so that an erased device that comes back takes no tokens of the one before."""
-    return int((now - GENERATIONS_BEGAN).total_seconds())
+def _first_generation() -> int:
+    """Random, so that an erased device that comes back takes no tokens of the one before; 0 is no generation."""
+    return 1 + secrets.randbelow(GENERATIONS)
 
 
 def change_device(
@@ -165,7 +168,7 @@ def device_token(connection: sa.Connection, *, caller: Caller, device_id: Device
     """A token of the device's present generation; one that ingest created gets its first generation now."""
     mine = sa.and_(devices.c.device_id == device_id, devices.c.tenant_id == caller.tenant_id)
     first = sa.update(devices).where(mine, devices.c.generation == 0)
-    connection.execute(first.values(generation=_first_generation(services.now())))
+    connection.execute(first.values(generation=_first_generation()))
     generation = connection.execute(sa.select(devices.c.generation).where(mine)).scalar()
     if generation is None:
         raise NotFoundError("no such device")

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from geofences.errors import ConflictError
 from lbs.errors import (
     ANSWERS,
     BASES,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+UNIQUE_VIOLATION: Final = "23505"
 INTERNAL_DETAIL: Final = "Something went wrong here; the operator finds it in the log by the request id."
 UNAVAILABLE_DETAIL: Final = "PostgreSQL or Redis does not answer; nothing was done."
 
@@ -144,10 +146,17 @@ def install_handlers(app: FastAPI) -> None:
         log.warning("http.unavailable", request_id=request_id_of(request.scope), error=type(error).__name__)
         return problem(UNAVAILABLE, UNAVAILABLE_DETAIL, scope=request.scope)
 
+    async def of_constraint(request: Request, error: Exception) -> Response:
+        # two callers created the same thing at the same moment, and this one came second
+        if getattr(getattr(error, "orig", None), "pgcode", None) == UNIQUE_VIOLATION:
+            return problem(ANSWERS[ConflictError], "somebody else has just created it", scope=request.scope)
+        return internal_problem(error, scope=request.scope)
+
     for base in BASES:
         app.add_exception_handler(base, of_domain)
     app.add_exception_handler(RequestValidationError, of_validation)
     app.add_exception_handler(HTTPException, of_framework)
+    app.add_exception_handler(sa.exc.IntegrityError, of_constraint)
     for unavailable in (sa.exc.OperationalError, sa.exc.TimeoutError, redis.RedisError):
         app.add_exception_handler(unavailable, of_server)
 

@@ -115,7 +115,7 @@ def register_device(
     device_id = own_device(caller, external_id)
     if caller.kind is CallerKind.PUBLISHABLE:
         limit_registrations(services, caller)
-    created = create_device(connection, caller=caller, external_id=external_id, now=services.now())
+    created = create_device(connection, caller=caller, external_id=external_id)
     token = device_token(connection, caller=caller, device_id=device_id, services=services)
     change_device(connection, body, caller=caller, external_id=external_id, services=services, created=created)
     after.append(lambda: services.directory.forget([device_id]))

@@ -15,6 +15,7 @@ import typer
 
 COMMAND_MODULES: Final = (
     "services",
+    "demo",
     "processes",
     "schema",
     "tenants",
@@ -23,6 +24,7 @@ COMMAND_MODULES: Final = (
     "match",
     "exports",
     "doctor",
+    "bench",
 )
 """Modules of `lbs.commands`; each has `register(app)`. To add a command, add its module here."""
 

@@ -1,0 +1,47 @@
+"""`lbs bench ...`: the published benchmarks."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Annotated, Any
+
+import typer
+
+from lbs.commands.terminal import Json, answer, say
+from lbs.settings import Settings
+
+bench = typer.Typer(help="The published benchmarks; each starts private servers of its own.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(bench, name="bench", rich_help_panel="Data")
+
+
+@bench.command()
+def ingest(
+    *,
+    seconds: Annotated[float, typer.Option(min=0.5, max=120, help="How long each HTTP figure is measured.")] = 4.0,
+    as_json: Json = False,
+) -> None:
+    """Measure the road: HTTP into the log, the log into the ledger, a position to its delivery."""
+    from lbs.bench.home import bench_home  # noqa: PLC0415
+    from lbs.bench.ingest import run  # noqa: PLC0415
+
+    with bench_home(Settings().home.resolve() / "bench") as home:
+        result = run(home, seconds=seconds, say=say)
+    result["machine"] = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    answer(result, as_json=as_json, text=_table(result))
+
+
+def _table(result: dict[str, Any]) -> str:
+    """Markdown, as the README shows it."""
+    lines = ["| what | positions/s | floor | ratio |", "|---|--:|--:|--:|"]
+    for batch, rate in result["http"].items():
+        floor = result["decode_only"][batch]
+        lines.append(f"| HTTP into the log, {batch} a request | {rate:,.0f} | {floor:,.0f} | {rate / floor:.0%} |")
+    rate, floor = result["log_to_ledger"], result["copy_floor"]
+    lines.append(f"| log to ledger | {rate:,.0f} | {floor:,.0f} | {rate / floor:.0%} |")
+    delivery = result["delivery_ms"]
+    lines.append(f"\nPosition to delivery: p50 {delivery['p50']:.1f} ms, p99 {delivery['p99']:.1f} ms.")
+    return "\n".join(lines)

@@ -51,7 +51,7 @@ class Address:
 
 
 def address_file(home: Path) -> Path:
-    return home / "run" / "api.json"
+    return home / "api.json"
 
 
 def known_address(home: Path) -> Address | None:

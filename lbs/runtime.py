@@ -47,11 +47,11 @@ class RunFiles:
 
     @property
     def pid(self) -> Path:
-        return self.home / "run" / f"{self.name}.pid"
+        return self.home / "processes" / f"{self.name}.pid"
 
     @property
     def beat(self) -> Path:
-        return self.home / "run" / f"{self.name}.beat"
+        return self.home / "processes" / f"{self.name}.beat"
 
     def beat_age_s(self) -> float | None:
         """Seconds since the last sign of life; None if there never was one."""

@@ -74,19 +74,12 @@ def _run(name: str, build: Callable[[Settings, Callable[[], None]], Loop]) -> No
 
 
 def _settings(name: str, *, host: str | None = None, port: int | None = None) -> Settings:
+    from lbs.observe import configure_logging  # noqa: PLC0415 - it loads the metrics library
+
     given = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     settings = resolve(Settings()).model_copy(update=given)
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )
+    # libraries are heard only when something is wrong; our own words are structured
+    logging.basicConfig(level="WARNING", stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure_logging(settings.log_level)
     structlog.get_logger("lbs").info("process.starts", process=name)
     return settings

@@ -110,7 +110,6 @@ def _address(settings: Settings, home: Path, *, host: str | None, port: int | No
         raise CommandError(f"port {wanted_port} is taken: choose another one with --port")
     chosen = wanted_port or choose_port(known.port if known else None)
     address = Address(host=wanted_host, port=chosen, public_url=settings.public_url or None)
-    address_file(home).parent.mkdir(parents=True, exist_ok=True)
     write_private(address_file(home), json.dumps(asdict(address)) + "\n")
     return address
 

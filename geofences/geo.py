@@ -57,8 +57,10 @@ __all__ = [
 
 MIN_RADIUS_M = 1.0
 MAX_RADIUS_M = 100_000.0
-MIN_AREA_DEG2 = 1e-14
-"""About one square centimetre at the equator: less is a line."""
+MIN_AREA_M2 = 1e-4
+"""One square centimetre: less is a line."""
+SMALL_AREA_DEG2 = 1e-4
+"""So much is more than MIN_AREA_M2 even at a pole: only what is smaller need be measured."""
 SEAM_SLIVER_DEG = 1e-9
 """0.1 mm: what rounding leaves over where two halves meet at 180 degrees."""
 
@@ -105,14 +107,14 @@ def parse_geometry(geojson: Mapping[str, object], *, radius_m: float | None = No
         raise InvalidGeometryError(f"radius_m belongs to a Point, not to {kind!r}")
     warnings: list[str] = []
     parts = [_shape_of(rings, warnings) for rings in read_polygons(geojson)]
-    merged = shapely.multipolygons(shapely.get_parts(parts))
+    merged = shapely.multipolygons(_polygons(parts))
     if not merged.is_valid:
-        merged = shapely.multipolygons(shapely.get_parts(shapely.union_all(parts)))
+        merged = shapely.multipolygons(_polygons(shapely.union_all(parts)))
         warnings.append("coordinates: parts that overlap or share an edge were merged into one")
-    if merged.area < MIN_AREA_DEG2:
-        raise InvalidGeometryError("coordinates: the shape has no area")
     merged = shapely.orient_polygons(merged)
     area = Area(wkb=shapely.to_wkb(merged, byte_order=1))
+    if merged.is_empty or (merged.area < SMALL_AREA_DEG2 and area_m2(area) < MIN_AREA_M2):
+        raise InvalidGeometryError("coordinates: the shape has no area")
     return area, warnings
 
 
@@ -291,7 +293,10 @@ def _split(ring: Ring, warnings: list[str]) -> Any:
 
 def _cap(ring: Ring, pole: Pole) -> Any:
     wide = _checked(_polygon(pole_cap(ring.lng_lat, pole)), ring.path)
-    return shapely.intersection(wide, shapely.box(-HALF_TURN_DEG, -POLE_DEG, HALF_TURN_DEG, POLE_DEG))
+    cut = _polygons(shapely.intersection(wide, shapely.box(-HALF_TURN_DEG, -POLE_DEG, HALF_TURN_DEG, POLE_DEG)))
+    if not len(cut):
+        raise InvalidGeometryError(f"{ring.path}: the ring has no area")
+    return shapely.multipolygons(cut)
 
 
 def _cut(polygon: Any, path: str) -> Any:
@@ -300,8 +305,9 @@ def _cut(polygon: Any, path: str) -> Any:
     centers = [TURN_DEG * turn for turn in turns]
     windows = [shapely.box(c - HALF_TURN_DEG, -POLE_DEG, c + HALF_TURN_DEG, POLE_DEG) for c in centers]
     pieces = [_shifted(shapely.intersection(polygon, w), -c) for w, c in zip(windows, centers, strict=True)]
-    west_lng, _, east_lng, _ = shapely.bounds(parts := shapely.get_parts(pieces)).T
-    kept = parts[(east_lng - west_lng > SEAM_SLIVER_DEG) & (shapely.area(parts) > 0.0)]
+    parts = _polygons(pieces)
+    west_lng, _, east_lng, _ = shapely.bounds(parts).T
+    kept = parts[east_lng - west_lng > SEAM_SLIVER_DEG]
     joined = shapely.union_all(kept)
     if not math.isclose(joined.area, shapely.area(kept).sum(), rel_tol=1e-9):
         raise InvalidGeometryError(f"{path}: the shape overlaps itself on its way round the earth")
@@ -324,6 +330,12 @@ def _reason(polygon: Any) -> tuple[str, float, float]:
         return said, math.nan, math.nan
     lng = (float(found[2]) + HALF_TURN_DEG) % TURN_DEG - HALF_TURN_DEG
     return found[1].strip().lower(), lng, float(found[3])
+
+
+def _polygons(geometries: Any) -> Any:
+    """The polygons among the parts of what may also hold the points and lines that cutting leaves."""
+    parts = shapely.get_parts(shapely.get_parts(geometries))
+    return parts[shapely.area(parts) > 0.0]
 
 
 def _polygon(outer: Floats, *holes: Floats) -> Any:

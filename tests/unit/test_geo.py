@@ -139,6 +139,36 @@ def test_too_many_vertices_are_refused_before_they_cost_anything() -> None:
         geo.parse_geometry({"type": "MultiPolygon", "coordinates": [[SQUARE]] * (MAX_VERTICES // 5 + 1)})
 
 
+HARD_LNG = [-360.0, -181.0, -180.0, -179.9999999999, -90.0, 0.0, 90.0, 179.99999999999, 180.0, 181.0, 360.0]
+HARD_LAT = [-90.0, -89.9999999, 0.0, 10.0, 60.0, 89.99999, 90.0]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(HARD_LNG) | st.floats(150.0, 210.0), st.sampled_from(HARD_LAT) | st.floats(-90.0, 90.0)
+        ),
+        min_size=3,
+        max_size=6,
+    )
+)
+@settings(max_examples=400, deadline=None)
+def test_any_ring_is_a_shape_on_the_earth_or_refused(corners: list[tuple[float, float]]) -> None:
+    ring = [list(corner) for corner in corners]
+    try:
+        shape = area([*ring, ring[0]])
+    except InvalidGeometryError:
+        return
+    assert geo.area_m2(shape) > 0.0
+    columns = geo.area_columns([shape])
+    assert columns.geometry[0].is_valid
+    south, west, north, east = columns.bounds[0]
+    assert -90.0 <= south <= north <= 90.0
+    assert -180.0 <= west <= east <= 180.0
+    assert np.all(np.isfinite(geo.signed_distance_m(shape, np.array([10.0, -90.0]), np.array([180.0, 3.0]))))
+    assert geo.parse_geometry(geo.to_geojson(shape))[0] == shape or geo.kind_of(shape) is FenceKind.MULTIPOLYGON
+
+
 # Across 180 degrees and over the poles
 
 

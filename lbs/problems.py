@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+MAX_FRAMES: Final = 10
 UNIQUE_VIOLATION: Final = "23505"
 INTERNAL_DETAIL: Final = "Something went wrong here; the operator finds it in the log by the request id."
 UNAVAILABLE_DETAIL: Final = "PostgreSQL or Redis does not answer; nothing was done."
@@ -103,9 +104,16 @@ def internal_problem(error: BaseException, *, scope: Scope) -> Response:
         request_id=request_id_of(scope),
         error=type(error).__name__,
         sqlstate=getattr(getattr(error, "orig", None), "pgcode", None),
-        frames=[f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-12:]],
+        frames=_own_frames(error),
     )
     return problem(INTERNAL, INTERNAL_DETAIL, scope=scope)
+
+
+def _own_frames(error: BaseException) -> list[str]:
+    """Where in our code it happened, and the very place where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    shown = [frame for frame in frames if "site-packages" not in frame.filename]
+    return [f"{frame.filename}:{frame.lineno}" for frame in [*shown[-MAX_FRAMES:], *frames[-1:]]]
 
 
 def domain_problem(error: Exception, *, scope: Scope) -> Response:
@@ -130,7 +138,7 @@ def install_handlers(app: FastAPI) -> None:
 
     async def of_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        faults = [Fault(_where(entry["loc"]), _message(entry)) for entry in error.errors()]
+        faults = [_fault(entry) for entry in error.errors()]
         detail = "; ".join(f"{fault.where}: {fault.message}" for fault in faults[:3])
         return problem(ANSWERS[MalformedError], detail, scope=request.scope, faults=faults[:100])
 
@@ -173,11 +181,11 @@ def _where(loc: Sequence[str | int]) -> str:
     return text
 
 
-def _message(entry: dict[str, Any]) -> str:
-    """Pydantic's words; for malformed JSON the parser's own, which name the place."""
+def _fault(entry: dict[str, Any]) -> Fault:
+    """Pydantic's words; for malformed JSON the parser's own, which name the byte."""
     if entry["type"] == "json_invalid":
-        return f"malformed JSON: {entry['ctx']['error']}"
-    return str(entry["msg"]).removeprefix("Value error, ")
+        return Fault("body", f"malformed JSON: {entry['ctx']['error']}")
+    return Fault(_where(entry["loc"]), str(entry["msg"]).removeprefix("Value error, "))
 
 
 def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from lbs.remembered import Remember
 
+ESCAPED_NUL: Final = rb"\u0000"
 JSON_TYPE: Final = "application/json"
 OF_EVERY_WRITE: Final = declared(401, 403, 409, 413, 415, 422)
 """Problems that every write may answer."""
@@ -43,15 +44,35 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def _has_nul(value: Any) -> bool:
+    """Whether any text in a JSON value holds the one character that Postgres cannot store."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str(text) if "\0" in text:
+                return True
+            case list(items):
+                waiting += items
+            case dict(members):
+                waiting += [*members, *members.values()]
+            case _:
+                pass
+    return False
+
+
 class StrictRequest(Request):
-    """A request whose JSON is what RFC 8259 says: no NaN, no lone surrogates, no text in another encoding."""
+    """A request whose JSON is what RFC 8259 says (no NaN, no lone surrogates) and that Postgres can store."""
 
     async def json(self) -> Any:
         body = await self.body()
         try:
-            return msgspec.json.decode(body)
+            value = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise json.JSONDecodeError(str(error) or "too deeply nested", "", 0) from error
+        # the text of an escape is rare enough to look closer only where it stands
+        if ESCAPED_NUL in body and _has_nul(value):
+            raise json.JSONDecodeError("the character U+0000 cannot be stored", "", 0)
+        return value
 
 
 class Route(APIRoute):

@@ -98,7 +98,16 @@ class Erased(BaseModel):
     )
 
 
-@router.post("", operation_id="register_device", status_code=201, responses={**OF_EVERY_WRITE, **declared(429)})
+@router.post(
+    "",
+    operation_id="register_device",
+    status_code=201,
+    responses={
+        200: {"model": Registered, "description": "The device existed and was changed."},
+        **OF_EVERY_WRITE,
+        **declared(429),
+    },
+)
 def register_device(
     body: DeviceBody,
     caller: AppCaller,

@@ -16,7 +16,7 @@ import h3.api.basic_int as h3  # type: ignore[import-untyped]
 import numpy as np
 
 from geofences.columns import NEVER_US, Columns
-from geofences.errors import ConflictError, NotFoundError
+from geofences.errors import ConflictError, InvalidPositionError, NotFoundError
 from geofences.model import UNKNOWN_ACCURACY_M, Cell, Fence, FenceId, Floats, Int32s, Int64s, LatLng, Pairs
 from geofences.ragged import expand
 
@@ -36,6 +36,23 @@ NO_SLOTS: Int32s = np.empty(0, dtype=np.int32)
 def cell_of(position: LatLng, res: int) -> Cell:
     """The H3 cell of one position."""
     return Cell(h3.latlng_to_cell(position.lat, position.lng, res))
+
+
+def cell_center(text: str) -> LatLng:
+    """The middle of an H3 cell written in hexadecimal; InvalidPositionError if it is none.
+
+    >>> center = cell_center("891126d338fffff")
+    >>> round(center.lat, 4), round(center.lng, 4)
+    (60.1702, 24.9375)
+    """
+    try:
+        cell = int(text, 16)
+    except ValueError:
+        cell = 0
+    if not 0 < cell < 2**63 or not h3.is_valid_cell(cell):
+        raise InvalidPositionError("cell: not an H3 cell")
+    lat, lng = h3.cell_to_latlng(cell)
+    return LatLng(lat=lat, lng=lng)
 
 
 def cells_of(lat: Floats, lng: Floats, res: int) -> Int64s:

@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-import h3.api.basic_int as h3  # type: ignore[import-untyped]
 import numpy as np
 
-from geofences.errors import InvalidPositionError
 from geofences.geodesy import ecef_m, geodesic_distance_m
-from geofences.model import Bools, Floats, Int64s, LatLng, StoreId, TenantId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from geofences.model import Bools, Floats, Int64s, LatLng, StoreId, TenantId
 
 LEAF_STORES: Final = 64
 FIRST_BATCH: Final = 32
@@ -30,23 +29,6 @@ FRESH_STORES: Final = 512
 SEPARATOR: Final = "\n"
 FIELD_SEPARATOR: Final = "\x1f"
 """What no text to be found has in it, so that nothing is found across two fields."""
-
-
-def cell_center(text: str) -> LatLng:
-    """The middle of an H3 cell written in hexadecimal; InvalidPositionError if it is none.
-
-    >>> center = cell_center("891126d338fffff")
-    >>> round(center.lat, 4), round(center.lng, 4)
-    (60.1702, 24.9375)
-    """
-    try:
-        cell = int(text, 16)
-    except ValueError:
-        cell = 0
-    if not 0 < cell < 2**63 or not h3.is_valid_cell(cell):
-        raise InvalidPositionError("cell: not an H3 cell")
-    lat, lng = h3.cell_to_latlng(cell)
-    return LatLng(lat=lat, lng=lng)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import struct
 
+from geofences.index import cell_center
 from geofences.model import LatLng
-from geofences.nearby import cell_center
 from lbs.errors import Fault, MalformedError
 
 _PLACE = struct.Struct("<dq")

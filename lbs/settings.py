@@ -23,7 +23,7 @@ class Settings(BaseSettings):
         SecretStr | None, Field(description="PostgreSQL with PostGIS; none: a private server under LBS_HOME.")
     ] = None
     redis_url: Annotated[SecretStr | None, Field(description="Redis; none: a private server under LBS_HOME.")] = None
-    redis_prefix: Annotated[str, Field(description="First part of every Redis key.", pattern=r"^[A-Za-z0-9_.-]+$")] = (
+    redis_prefix: Annotated[str, Field(description="First part of every Redis key.", pattern=r"^[A-Za-z0-9_.:-]+$")] = (
         "lbs"
     )
     secret_key: Annotated[

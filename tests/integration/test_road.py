@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from geofences.model import LatLng
+from geofences.places import delete_fences
 from geofences.tables import Purpose
 from tests.support.road import HELSINKI, MovableClock, Road, open_road
 
@@ -146,10 +148,6 @@ def test_a_repeated_batch_changes_nothing(road: Road) -> None:
 
 
 def test_a_removed_fence_ends_the_visit(road: Road, clock: MovableClock) -> None:
-    from datetime import timedelta
-
-    from geofences.places import delete_fences
-
     road.store("s1")
     road.report(road.device("anna"), INSIDE)
     road.eventually("SELECT status FROM geofences.visits", [("open",)])

@@ -21,7 +21,7 @@ from geofences.log import LIVE, Entry, EntryKind, PositionLog, shard_of
 from geofences.model import POSITION_DTYPE, Circle, DeviceId, FenceKind, LatLng, TenantId
 from geofences.places import ALWAYS, FenceInput, StoreInput, put_fences, put_stores
 from geofences.refresh import FenceSnapshot
-from geofences.store import create_devices, create_tenant
+from geofences.store import create_devices, create_tenant, device_id_for
 from geofences.tables import ConsentSource, Purpose
 from geofences.visits import to_us
 from lbs.wiring import sqlalchemy_url
@@ -119,8 +119,6 @@ class Road:
         return campaign_id
 
     def device(self, external_id: str, *, purposes: tuple[Purpose, ...] = (Purpose.LOCATION, Purpose.PUSH)) -> DeviceId:
-        from geofences.store import device_id_for  # noqa: PLC0415
-
         with self.database.begin() as connection:
             create_devices(
                 connection,

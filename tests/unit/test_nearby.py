@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from geofences.errors import InvalidPositionError
 from geofences.geodesy import geodesic_distance_m
+from geofences.index import cell_center
 from geofences.model import LatLng, StoreId, TenantId
-from geofences.nearby import FRESH_STORES, StoreQuery, StoreRow, StoreSnapshot, cell_center
+from geofences.nearby import FRESH_STORES, StoreQuery, StoreRow, StoreSnapshot
 
 TENANT = TenantId(1)
 

@@ -55,7 +55,7 @@ class Figures:
 
     visits: int = 0
     inside: int = 0
-    """Visits that are going on."""
+    """Devices that are in some store."""
     events: int = 0
     decisions: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     notifications: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -102,7 +102,7 @@ class Books:
             states = self._count(connection, visits, visits.c.status)
             return Figures(
                 visits=states[VisitStatus.OPEN,] + states[VisitStatus.CLOSED,],
-                inside=states[VisitStatus.OPEN,],
+                inside=self._inside(connection),
                 events=self._count(connection, events).total(),
                 decisions=self._count(connection, decisions, decisions.c.outcome, decisions.c.reason),
                 notifications=self._count(connection, notifications, notifications.c.channel, notifications.c.state),
@@ -129,6 +129,12 @@ class Books:
         if "campaign_id" in table.c:
             statement = statement.where(table.c.campaign_id.in_(self._campaign_ids))
         return Counter({tuple(row[:-1]): row[-1] for row in connection.execute(statement)})
+
+    def _inside(self, connection: sa.Connection) -> int:
+        statement = sa.select(sa.func.count(visits.c.device_id.distinct())).where(
+            visits.c.tenant_id == self._tenant_id, visits.c.status == VisitStatus.OPEN
+        )
+        return int(connection.execute(statement).scalar_one())
 
     def _latest_visits(self, connection: sa.Connection, now: datetime) -> list[SeenVisit]:
         statement = (

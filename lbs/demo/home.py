@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -53,8 +53,8 @@ class Owner:
 
     tenant_id: TenantId
     name: str
-    publishable: str
-    secret: str
+    publishable: str = field(repr=False)
+    secret: str = field(repr=False)
 
 
 class Home:

@@ -20,7 +20,7 @@ DOTS_Y: Final = 4
 BRAILLE: Final = 0x2800
 BITS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Which bit of a Braille character is the dot in each row and column of its cell."""
-MARGIN: Final = 1.04
+MARGIN: Final = 1.01
 """The city does not touch the frame."""
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FIX_EVERY_S: Final = 5.0
 FIRST_FIX_WITHIN_S: Final = 3.0
 POLL_EVERY_S: Final = 8.0
+GLANCE_EVERY_S: Final = 25.0
+"""How often people look into the inbox whose phones tell them of offers anyway."""
 KEPT_POSITIONS: Final = 1_000
 """As many as one request may carry."""
 SEEN_AFTER_S: Final = (0.4, 1.5)
@@ -47,7 +49,7 @@ class Phone:
     gps: Gps
     channel: ChannelType
     streams: bool = False
-    """Holds the inbox stream open; other phones of the inbox look into it now and then."""
+    """Holds the stream of the inbox open; other phones look into it now and then."""
     batch: int = 1
     """Fixes that go out in one request."""
     token: str = ""
@@ -71,8 +73,7 @@ class Crowd:
         self._loop = asyncio.get_running_loop()
         for phone in self._phones.values():
             self._walks.append(self._begin(self._report(phone)))
-            if phone.channel is ChannelType.INBOX:
-                self._begin(self._stream(phone) if phone.streams else self._poll(phone))
+            self._begin(self._stream(phone) if phone.streams else self._poll(phone))
 
     def stand_still(self) -> None:
         """Nobody reports any more; offers still arrive and are acknowledged."""
@@ -150,8 +151,9 @@ class Crowd:
             self._tally.rejected += len(answer["rejected"])
 
     async def _poll(self, phone: Phone) -> None:
+        every_s = POLL_EVERY_S if phone.channel is ChannelType.INBOX else GLANCE_EVERY_S
         while True:
-            await asyncio.sleep(POLL_EVERY_S * phone.rng.uniform(0.5, 1.0))
+            await asyncio.sleep(every_s * phone.rng.uniform(0.5, 1.0))
             page = await self._call(phone, "GET", f"/v1/devices/{phone.name}/inbox", None)
             for item in page["items"] if page is not None else ():
                 self._found(phone, item, timed=False)

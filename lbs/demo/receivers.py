@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PUSH_PATH: Final = "/push/"
+LOOK_EVERY_S: Final = 0.05
+"""How soon a server notices that it is to stop."""
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_CLOCK_GAP_S: Final = 300
 """How old a signed webhook may be before it counts as a replay, as Standard Webhooks advises."""
@@ -56,7 +58,9 @@ class Receiver:
         self._seen: set[str] = set()
         self._lock = threading.Lock()
         self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, name=type(self).__name__, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(LOOK_EVERY_S,), name=type(self).__name__, daemon=True
+        )
         self.refused: list[str] = []
         """Why, for each request that was."""
 

@@ -11,9 +11,11 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 from lbs import clock
 from lbs.demo.campaigns import ARRIVES_WITHIN
+from lbs.demo.city import TIMEZONE
 from lbs.demo.figures import Figures
 from lbs.demo.home import Home
 from lbs.demo.result import Bounds, summary
@@ -30,8 +32,8 @@ FRAME_EVERY_S: Final = 0.4
 READ_EVERY_S: Final = 1.0
 READING_SHARE: Final = 20
 """Reading the figures takes at most one part in so many of the time: a long run must not slow itself down."""
-SETTLE_LEAST_S: Final = 2.0
-SETTLE_MOST_S: Final = 10.0
+SETTLED_FOR_S: Final = 1.5
+SETTLE_MOST_S: Final = 12.0
 """After the last step: offers on their way still arrive, and phones still say so."""
 
 
@@ -155,17 +157,22 @@ class _Walk:
         self._pace.note(self._elapsed_s, stage.tally.positions)
 
     async def _settle(self) -> None:
+        """Wait until nothing is on its way any more: no message unsent, and nothing new for a while."""
         until_s = self._elapsed_s + SETTLE_MOST_S
-        await asyncio.sleep(SETTLE_LEAST_S)
-        await self._read()
-        while self._figures.on_the_way and self._elapsed_s < until_s:
-            await asyncio.sleep(READ_EVERY_S)
+        before: tuple[object, ...] | None = None
+        while self._elapsed_s < until_s:
+            await asyncio.sleep(SETTLED_FOR_S)
             await self._read()
+            figures = self._figures
+            state = (figures.events, figures.decisions, figures.notifications, self._stage.tally.arrivals)
+            if not figures.on_the_way and state == before:
+                return
+            before = state
 
     def _scene(self, elapsed_s: float) -> Scene:
         stage = self._stage
         return Scene(
-            now=clock.now().astimezone(),
+            now=clock.now().astimezone(ZoneInfo(TIMEZONE)),
             elapsed_s=elapsed_s,
             api_url=stage.api_url,
             has_console=stage.has_console,

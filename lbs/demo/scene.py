@@ -109,7 +109,7 @@ class Scene:
 
     def _visits(self) -> list[Item]:
         return [
-            Item(at=visit.at, kind=Kind.VISIT, what="enters", where=visit.store, note=visit.device)
+            Item(at=visit.at, kind=Kind.VISIT, what=visit.store, where="", note=visit.device)
             for visit in self.figures.latest_visits
         ]
 

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from lbs.demo.panels import CHROME, GOOD, QUIET, goodbye
 from lbs.demo.scene import plain_line
-from lbs.demo.view import CHROME, GOOD, QUIET, goodbye, render
+from lbs.demo.view import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -106,14 +106,15 @@ def make_phones(city: City, plain: Quarter, *, count: int) -> list[Phone]:
             gap_m=rng.uniform(*(CLOSE_M if close else FAR_M)),
         )
         walker.goals = goals
+        channel = CHANNELS[number // 3 % len(CHANNELS)]
         phones.append(
             Phone(
                 name=f"walker-{number + 1:03d}",
                 rng=rng,
                 walker=walker,
                 gps=Gps(rng=rng, accuracy_m=rng.uniform(*ACCURACY_M)),
-                channel=CHANNELS[number // 3 % len(CHANNELS)],
-                streams=number % 2 == 0,
+                channel=channel,
+                streams=channel is ChannelType.INBOX and number % 2 == 0,
                 batch=BATCH if number % IN_BATCHES == IN_BATCHES - 1 else 1,
             )
         )

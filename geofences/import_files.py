@@ -9,43 +9,48 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, cast
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from geofences.import_csv import read_csv
-from geofences.import_geojson import RS, read_geojson
+from geofences.import_geojson import JSON_SPACE, RS, read_geojson
 from geofences.import_rows import CHUNK, Broken, Row, UnreadableFileError, split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+DAMAGE: Final = (OSError, EOFError, zlib.error)
+"""What reading a broken gzip file, or disk, raises."""
 _GZIP: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-def open_upload(path: Path, *, on_read: Callable[[int], None] = lambda _: None) -> TextIO:
+@contextmanager
+def open_upload(path: Path, *, on_read: Callable[[int], None] = lambda _: None) -> Iterator[TextIO]:
     """The text of a file: gzip by its magic bytes, a BOM dropped, bytes that are not UTF-8 kept as lone surrogates.
 
     `on_read(n)` is told of bytes read from the disk, for progress bars. Raises UnreadableFileError.
     """
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise UnreadableFileError(f"{path}: {error.strerror}") from error
-    source = cast("BinaryIO", io.BufferedReader(_Counted(raw, on_read), CHUNK))
-    if cast("io.BufferedReader", source).peek(2)[:2] == _GZIP:
-        source = cast("BinaryIO", gzip.GzipFile(fileobj=source))
-    buffered = io.BufferedReader(cast("io.RawIOBase", source), CHUNK)
-    try:
-        head = buffered.peek(3)[:3]
-    except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableFileError(f"{path}: the gzip file is damaged: {error}") from error
-    if head[:2] in _UTF16:
-        raise UnreadableFileError(f"{path}: UTF-16 is not read; save it as UTF-8")
-    if head == _BOM:
-        buffered.read(3)
-    return io.TextIOWrapper(buffered, encoding="utf-8", errors="surrogateescape", newline="")
+    with ExitStack() as opened:
+        try:
+            raw = opened.enter_context(path.open("rb"))
+        except OSError as error:
+            raise UnreadableFileError(f"{path}: {error.strerror}") from error
+        source: Any = io.BufferedReader(_Counted(raw, on_read), CHUNK)
+        if source.peek(2)[:2] == _GZIP:
+            # a GzipFile does not close what it reads from, hence the stack
+            source = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=source)), CHUNK)
+        try:
+            head = source.peek(3)[:3]
+        except DAMAGE as error:
+            raise UnreadableFileError(f"{path}: the file is damaged: {error}") from error
+        if head[:2] in _UTF16:
+            raise UnreadableFileError(f"{path}: UTF-16 is not read; save it as UTF-8")
+        if head == _BOM:
+            source.read(3)
+        yield opened.enter_context(io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline=""))
 
 
 class _Counted(io.RawIOBase):
@@ -60,21 +65,17 @@ class _Counted(io.RawIOBase):
         self._on_read(n)
         return int(n)
 
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
 
 def read_rows(text: TextIO) -> Iterator[Row | Broken]:
     """The rows of a CSV or GeoJSON file, whichever it is by its first character. Raises UnreadableFileError."""
     try:
         head = text.read(CHUNK)
-        first = head.lstrip()[:1]
+        first = head.lstrip(JSON_SPACE)[:1]
         if not first:
             raise UnreadableFileError("the file is empty")
         if first in {"{", "[", RS}:
             yield from read_geojson(head, text)
         else:
             yield from read_csv(split_lines(head, text))
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGE as error:
         raise UnreadableFileError(f"the file is damaged: {error}") from error

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 RS: Final = "\x1e"
 """RFC 8142 puts one before every feature of a sequence."""
-_SPACE: Final = re.compile(r"\s*")
+JSON_SPACE: Final = " \t\r\n"
+"""To Python's own `strip` a record separator is space too."""
+_SPACE: Final = re.compile(f"[{JSON_SPACE}]*")
 
 
 def read_geojson(head: str, text: TextIO) -> Iterator[Row | Broken]:
     """One document (a FeatureCollection, a Feature, a list of them), or a sequence of features."""
-    if head.lstrip().startswith(RS) or _is_sequence(head):
+    if head.lstrip(JSON_SPACE).startswith(RS) or _is_sequence(head):
         yield from _sequence_rows(head, text)
         return
     for row, (source, feature) in enumerate(_Document(head, text).features(), 1):
@@ -30,7 +32,7 @@ def read_geojson(head: str, text: TextIO) -> Iterator[Row | Broken]:
 
 def _is_sequence(head: str) -> bool:
     """Whether one of the first two lines is a whole feature, so that a broken first one does not hide the format."""
-    lines = head.lstrip().split("\n", 2)[:2]
+    lines = head.lstrip(JSON_SPACE).split("\n", 2)[:2]
     return '"features"' not in lines[0] and any(_is_feature(line) for line in lines)
 
 
@@ -43,7 +45,7 @@ def _is_feature(line: str) -> bool:
 
 
 def _sequence_rows(head: str, text: TextIO) -> Iterator[Row | Broken]:
-    separated = head.lstrip().startswith(RS)
+    separated = head.lstrip(JSON_SPACE).startswith(RS)
     pieces = _pieces(head, text) if separated else split_lines(head, text)
     for row, source in enumerate((piece.strip() for piece in pieces if piece.strip()), 1):
         try:

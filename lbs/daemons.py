@@ -30,6 +30,7 @@ NAMES: Final = ("api", "engine", "worker", "scheduler")
 _STOP_WAIT_S: Final = 10.0
 _START_WAIT_S: Final = 60.0
 _POLL_S: Final = 0.1
+_children: Final[set[int]] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,8 @@ def start(files: RunFiles, *arguments: str, environment: Mapping[str, str]) -> N
             start_new_session=True,
         )
     write_private(files.pid, f"{child.pid} {birth(child.pid)}\n")
+    _children.add(child.pid)
+    child.returncode = 0  # it outlives us, which is no mistake to be warned of
 
 
 def wait_healthy(home: Path) -> None:
@@ -147,10 +150,12 @@ def wait_healthy(home: Path) -> None:
 
 
 def _reap() -> None:
-    """Children that ended must not stay zombies while we wait for others."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+    """What this process has started and what ended since must not stay a zombie; other children are left alone."""
+    for pid in list(_children):
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                continue
+        _children.discard(pid)
 
 
 def stop_all(home: Path) -> list[str]:

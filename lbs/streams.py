@@ -72,6 +72,10 @@ class StreamHub:
             self._streams[device_id].add(stream)
         return stream
 
+    def is_open(self, device_id: DeviceId) -> bool:
+        with self._lock:
+            return device_id in self._streams
+
     def newest(self) -> int:
         """The newest message of anybody: a stream without a memory of its own begins after it."""
         with self._database.connect() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
@@ -14,7 +15,8 @@ def config(database_url: str) -> Config:
     """Alembic's configuration for one database, made here so that nothing depends on the working directory."""
     made = Config()
     made.set_main_option("script_location", str(Path(__file__).parent))
-    made.set_main_option("sqlalchemy.url", database_url.replace("%", "%%"))
+    url = sa.make_url(database_url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    made.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     return made
 
 

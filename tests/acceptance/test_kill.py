@@ -168,7 +168,7 @@ def _replay(run: Run, folder: Path, *, kills: int) -> dict[str, int]:
             for name, count in killed.items():
                 if count < kills and run.is_up(name):
                     if not due[name]:
-                        due[name] = time.monotonic() + dice.uniform(0.02, 0.5)
+                        due[name] = time.monotonic() + dice.uniform(0.0, 0.25)
                     elif time.monotonic() > due[name]:
                         run.kill(name)
                         run.start(name)

@@ -1,0 +1,171 @@
+"""From a decision to a receiver that shares no code with the sender: Web Push, webhooks, faults, dead workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from geofences.places import ALWAYS
+from lbs import clock
+from offers.push import ChannelType
+from offers.push_http import HttpTransport
+from offers.push_webhook import WebhookSender
+from offers.push_webpush import VapidKey, WebPushSender
+from offers.ssrf import AddressGuard
+from offers.tables import channels, notifications, webhooks
+from tests.support.receivers import EXAMPLE_SECRET, Respond, Slow, WebhookReceiver, WebPushReceiver
+from tests.support.road import HELSINKI, Road, open_road
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from geofences.model import DeviceId
+    from offers.push import PushSender
+
+pytestmark = pytest.mark.servers
+
+VAPID = VapidKey.derive(b"a test's own secret, 32 bytes long")
+STATES = "SELECT channel, state FROM offers.notifications ORDER BY channel"
+
+
+@dataclass
+class Phones:
+    """A road whose devices can be given channels."""
+
+    road: Road
+    push: WebPushReceiver
+    hook: WebhookReceiver
+
+    def device(self, name: str, *types: str) -> DeviceId:
+        device_id = self.road.device(name)
+        addresses: dict[str, Any] = {
+            "webpush": self.push.subscription(),
+            "webhook": {"url": self.hook.address()["url"]},
+        }
+        with self.road.database.begin() as connection:
+            for type_ in types:
+                connection.execute(
+                    sa.insert(channels).values(
+                        tenant_id=self.road.tenant_id,
+                        device_id=device_id,
+                        type=type_,
+                        address=addresses[type_],
+                        address_hash=f"{name} {type_}".encode(),
+                    )
+                )
+        return device_id
+
+
+@pytest.fixture
+def phones(fresh_database_url: str, redis_url: str, redis_prefix: str) -> Iterator[Phones]:
+    guard = AddressGuard(allow_private=True)
+    senders: dict[ChannelType, PushSender] = {
+        ChannelType.WEBPUSH: WebPushSender(
+            key=VAPID, contact="mailto:test@example.org", transport=HttpTransport(guard=guard, read_timeout_s=1.0)
+        ),
+        ChannelType.WEBHOOK: WebhookSender(transport=HttpTransport(guard=guard, read_timeout_s=1.0)),
+    }
+    with (
+        WebPushReceiver(server_key=VAPID.public_base64url) as push,
+        WebhookReceiver() as hook,
+        open_road(fresh_database_url, redis_url, redis_prefix, clock=clock.now, senders=senders) as road,
+    ):
+        with road.database.begin() as connection:
+            connection.execute(
+                sa.insert(webhooks).values(
+                    tenant_id=road.tenant_id, url=hook.address()["url"], secrets=[EXAMPLE_SECRET.encode()]
+                )
+            )
+        road.store("s1")
+        road.campaign()
+        yield Phones(road=road, push=push, hook=hook)
+
+
+def test_one_offer_reaches_all_channels_of_a_device(phones: Phones) -> None:
+    phones.road.report(phones.device("anna", "webpush", "webhook"), HELSINKI)
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webhook", "delivered"), ("webpush", "sent")])
+    for receiver in (phones.push, phones.hook):
+        assert [message.title for message in receiver.received] == ["Coffee at Shop s1"]
+    assert phones.push.received[0].data["store_name"] == "Shop s1"
+
+
+def test_a_server_that_fails_first_gets_the_same_id_again(phones: Phones) -> None:
+    phones.hook.misbehave(Respond(status=500))
+    phones.road.report(phones.device("anna", "webhook"), HELSINKI)
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webhook", "queued")])
+    assert phones.road.rows("SELECT reason, attempts FROM offers.notifications WHERE channel = 'webhook'")[0][1] == 1
+    _make_due(phones.road)
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webhook", "delivered")])
+    assert len({message.message_id for message in phones.hook.received}) == 1
+
+
+def test_an_answer_that_never_comes_is_unknown_and_repeated_with_the_same_id(phones: Phones) -> None:
+    phones.hook.misbehave(Slow(seconds=2))
+    phones.road.report(phones.device("anna", "webhook"), HELSINKI)
+    phones.road.eventually(
+        "SELECT state, outcome_unknown FROM offers.notifications WHERE channel = 'webhook'", [("queued", True)]
+    )
+    _make_due(phones.road)
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webhook", "delivered")])
+    assert len({message.message_id for message in phones.hook.received}) == 1
+
+
+def test_a_dead_subscription_is_dropped_and_never_asked_again(phones: Phones) -> None:
+    phones.push.misbehave(Respond(status=410))
+    anna = phones.device("anna", "webpush")
+    phones.road.report(anna, HELSINKI)
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webpush", "failed")])
+    assert phones.road.rows("SELECT status FROM offers.channels") == [("dead",)]
+    assert phones.push.requests == 1
+
+
+def test_what_a_dead_worker_left_behind_goes_again_after_its_lease(phones: Phones) -> None:
+    phones.hook.misbehave(Respond(status=500))
+    phones.road.report(phones.device("anna", "webhook"), HELSINKI)
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webhook", "queued")])
+    with phones.road.database.begin() as connection:
+        # as if a worker had claimed it, sent it perhaps, and died
+        connection.execute(
+            sa.update(notifications)
+            .where(notifications.c.channel == "webhook")
+            .values(state="sending", lease_until=clock.now() - timedelta(seconds=1), not_before=clock.now())
+        )
+    phones.road.eventually(
+        "SELECT state, outcome_unknown FROM offers.notifications WHERE channel = 'webhook'", [("delivered", True)]
+    )
+
+
+def test_nothing_is_sent_after_its_end(phones: Phones) -> None:
+    phones.hook.misbehave(Respond(status=500))
+    phones.road.report(phones.device("anna", "webhook"), HELSINKI)
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webhook", "queued")])
+    with phones.road.database.begin() as connection:
+        connection.execute(sa.update(notifications).values(expires_at=clock.now()))
+    _make_due(phones.road)
+    phones.road.eventually(
+        "SELECT state, reason FROM offers.notifications WHERE channel = 'webhook'", [("expired", "too_late")]
+    )
+    assert phones.hook.requests == 1
+
+
+def test_consent_withdrawn_after_the_decision_stops_the_message(phones: Phones) -> None:
+    phones.hook.misbehave(Respond(status=500))
+    phones.road.report(phones.device("anna", "webhook"), HELSINKI)
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webhook", "queued")])
+    with phones.road.database.begin() as connection:
+        connection.execute(sa.text("UPDATE geofences.consents SET granted = false WHERE purpose = 'push'"))
+    _make_due(phones.road)
+    phones.road.eventually(
+        "SELECT state, reason FROM offers.notifications WHERE channel = 'webhook'", [("suppressed", "no_consent")]
+    )
+    assert phones.hook.requests == 1
+
+
+def _make_due(road: Road) -> None:
+    """Retries wait for seconds; a test does not."""
+    with road.database.begin() as connection:
+        connection.execute(sa.update(notifications).where(notifications.c.state == "queued").values(not_before=ALWAYS))

@@ -41,21 +41,24 @@ async def get_services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(get_services)]
 
 
-async def authenticated(
-    request: Request,
-    services: ServicesDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
-) -> Caller:
+async def authenticate(request: Request, services: Services) -> Caller:
     """Whoever sent a good key; UnauthorizedError."""
-    if credentials is None:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not text:
         raise UnauthorizedError("send a key as `Authorization: Bearer KEY`")
-    text = credentials.credentials
     if text.startswith(TOKEN_PREFIX):
         caller = await _device_caller(services, text)
     else:
         caller = await _key_caller(services, text)
     request.scope["state"]["caller"] = caller
     return caller
+
+
+async def authenticated(
+    request: Request, services: ServicesDep, _: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+) -> Caller:
+    """As `authenticate`, declared to OpenAPI."""
+    return await authenticate(request, services)
 
 
 async def _key_caller(services: Services, text: str) -> Caller:
@@ -75,12 +78,16 @@ async def _device_caller(services: Services, token: str) -> Caller:
 Authenticated = Annotated[Caller, Depends(authenticated)]
 
 
-def _only(*kinds: CallerKind) -> Callable[[Caller], object]:
-    words = " or ".join(f"a {kind} key" if kind is not CallerKind.DEVICE else "a device token" for kind in kinds)
+def check_kind(caller: Caller, *kinds: CallerKind) -> None:
+    """ForbiddenError unless the caller is of one of these kinds."""
+    if caller.kind not in kinds:
+        words = (f"a {kind} key" if kind is not CallerKind.DEVICE else "a device token" for kind in kinds)
+        raise ForbiddenError(f"this needs {' or '.join(words)}")
 
+
+def _only(*kinds: CallerKind) -> Callable[[Caller], object]:
     async def check(caller: Authenticated) -> Caller:
-        if caller.kind not in kinds:
-            raise ForbiddenError(f"this needs {words}")
+        check_kind(caller, *kinds)
         return caller
 
     return check

@@ -6,7 +6,6 @@ index and the reason.
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -31,6 +30,8 @@ IN_FUTURE: Final = "in_future"
 
 _POLE_DEG: Final = 90.0
 _HALF_TURN_DEG: Final = 180.0
+_MAX_SAID: Final = 1e9
+"""Metres, or metres per second: more is nonsense, and would not fit float32."""
 _MAX_TIME_S: Final = 1e11
 """Beyond the year 5000: still exact as a number of microseconds in 64 bits."""
 
@@ -102,7 +103,7 @@ def judge(
     """
     lat = np.array([position.lat for position in positions], dtype=np.float64)
     lng = np.array([position.lng for position in positions], dtype=np.float64)
-    at_s = np.array([_seconds(position.recorded_at) for position in positions], dtype=np.float64)
+    at_s = _seconds([position.recorded_at for position in positions])
     reasons = _reasons(lat, lng, at_s, now_s=received_us / US, horizon_s=horizon_s, future_s=future_s)
     good = np.ones(len(positions), dtype=np.bool_)
     rejected: dict[int, Rejected] = {}
@@ -111,18 +112,20 @@ def judge(
             for index in np.flatnonzero(wrong & good).tolist():
                 rejected[index] = Rejected(index, reason, positions[index].id)
             good &= ~wrong
-    kept = np.flatnonzero(good)
-    packed = np.zeros(len(kept), dtype=POSITION_DTYPE)
+    packed = np.zeros(len(positions), dtype=POSITION_DTYPE)
     packed["tenant_id"] = tenant_id
     packed["device_id"] = device_id
     packed["received_us"] = received_us
-    packed["recorded_us"] = np.rint(at_s[kept] * US).astype(np.int64)
-    packed["lat"] = lat[kept]
-    packed["lng"] = lng[kept]
-    packed["accuracy_m"] = _said([position.accuracy_m for position in positions])[kept]
-    packed["speed_mps"] = _said([position.speed_mps for position in positions])[kept]
-    mocked = np.array([position.mocked for position in positions], dtype=np.bool_)[kept]
-    packed["flags"] = np.where(mocked, Flag.MOCKED, 0)
+    packed["lat"] = lat
+    packed["lng"] = lng
+    packed["accuracy_m"] = _said([position.accuracy_m for position in positions])
+    packed["speed_mps"] = _said([position.speed_mps for position in positions])
+    mocked = [position.mocked for position in positions]
+    if True in mocked:
+        packed["flags"] = np.where(mocked, Flag.MOCKED, 0)
+    if rejected:
+        packed, at_s = packed[good], at_s[good]
+    packed["recorded_us"] = np.rint(at_s * US)
     return packed, [rejected[index] for index in sorted(rejected)]
 
 
@@ -139,15 +142,17 @@ def _reasons(
     ]
 
 
-def _seconds(at: datetime | float) -> float:
-    """As a float of seconds, which holds microseconds exactly for the centuries that matter."""
-    seconds = at.timestamp() if isinstance(at, datetime) else at
-    return seconds if abs(seconds) < _MAX_TIME_S or not math.isfinite(seconds) else math.copysign(_MAX_TIME_S, seconds)
+def _seconds(times: list[datetime | float]) -> Floats:
+    """As floats of seconds, which hold microseconds exactly for the centuries that matter."""
+    said = [at.timestamp() if isinstance(at, datetime) else at for at in times]
+    seconds = np.array(said, dtype=np.float64)
+    beyond = np.isfinite(seconds) & (np.abs(seconds) > _MAX_TIME_S)
+    return np.where(beyond, np.copysign(_MAX_TIME_S, seconds), seconds) if beyond.any() else seconds
 
 
 def _said(values: list[float | None]) -> Any:
     """As float32; NaN where nothing, or nothing sensible, was said."""
+    if values.count(None) == len(values):
+        return np.float32(np.nan)
     said = np.array(values, dtype=np.float64)  # None becomes NaN
-    with np.errstate(over="ignore"):
-        narrow = said.astype(np.float32)
-    return np.where((narrow >= 0) & np.isfinite(narrow), narrow, np.float32(np.nan))
+    return np.where((said >= 0) & (said <= _MAX_SAID), said, np.nan)

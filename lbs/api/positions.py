@@ -13,7 +13,7 @@ from geofences.store import create_devices, device_id_for, use_tenant
 from geofences.tables import ConsentSource, Purpose
 from geofences.visits import to_us
 from lbs.auth import Caller, CallerKind
-from lbs.deps import AppCaller, ServicesDep, own_device
+from lbs.deps import authenticate, check_kind, own_device, services_of
 from lbs.directory import DeviceFacts
 from lbs.errors import ForbiddenError, NoConsentError, UnsupportedMediaTypeError
 from lbs.ingest import MSGPACK_TYPES, IngestAnswer, PositionsBody, decode, judge
@@ -45,6 +45,7 @@ EXAMPLE: Final = {
         **declared(401, 403, 404, 413, 415, 422, 429),
     },
     openapi_extra={
+        "security": [{"key": []}],
         "requestBody": {
             "required": True,
             "content": {
@@ -54,12 +55,16 @@ EXAMPLE: Final = {
         }
     },
 )
-async def send_positions(request: Request, caller: AppCaller, services: ServicesDep) -> Response:
+async def send_positions(request: Request) -> Response:
     """Send up to 1000 positions of one device.
 
     They are a set: order and repeats do not matter, so repeating a request is always safe. With a secret key a device
     is created if absent; the tenant vouches for its consent.
     """
+    # the framework's dependencies would cost more than all of the work below
+    services = services_of(request)
+    caller = await authenticate(request, services)
+    check_kind(caller, CallerKind.DEVICE, CallerKind.SECRET, CallerKind.PUBLISHABLE)
     kind = media_type(request)
     packed = kind in MSGPACK_TYPES
     if not packed and kind not in {"", JSON_TYPE}:

@@ -7,7 +7,7 @@ import sys
 import time
 from array import array
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -79,7 +79,7 @@ def match(
         "match_s": round(match_s, 6),
         "rate": round(len(places.number) / match_s, 1) if match_s else 0.0,
         "refused_positions": places.rows - len(places.number),
-        "refused_fences": len(upload.refused),
+        "refused": [asdict(refusal) for refusal in upload.refused],
         "duplicates": upload.duplicates,
     }
 

@@ -40,6 +40,10 @@ def match(
         to_stdout=output is None and not as_json,
         progress=terminal.progress,
     )
+    for refusal in found["refused"]:
+        say(f"fence in row {refusal['row']} refused: {refusal['reason']}")
+    if found["refused_positions"]:
+        say(f"{found['refused_positions']} rows hold no position")
     text = (
         f"{found['positions']} positions, {found['fences']} fences, {found['pairs']} pairs;"
         f" built in {found['build_s']:.3f} s, matched in {found['match_s']:.3f} s ({found['rate']:,.0f}/s)"

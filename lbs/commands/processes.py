@@ -80,6 +80,7 @@ def _settings(name: str, *, host: str | None = None, port: int | None = None) ->
     settings = resolve(Settings()).model_copy(update=given)
     # libraries are heard only when something is wrong; our own words are structured
     logging.basicConfig(level="WARNING", stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("uvicorn.error").setLevel("INFO")  # says where it listens: the port may be a free one
     configure_logging(settings.log_level)
     structlog.get_logger("lbs").info("process.starts", process=name)
     return settings

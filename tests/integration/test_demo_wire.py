@@ -40,6 +40,7 @@ def test_a_request_carries_its_token_and_body() -> None:
         head, body = await read_request(reader)
         said = body + b" " + str("Authorization: Bearer lbs_dt_x" in head).encode()
         writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: %d\r\n\r\n" % len(said) + said)
+        writer.close()
 
     answer = against(echo, lambda line: line.request("POST", "/v1/positions", token="lbs_dt_x", body={"a": 1}))
 

@@ -12,10 +12,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from geofences.import_columns import RowRefusedError, number_of, text_of
-from geofences.import_rows import Broken
+from geofences.import_rows import Broken, UnreadableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from geofences.import_columns import ColumnMap
     from geofences.import_rows import Row
@@ -49,27 +49,44 @@ class NoPosition(NamedTuple):
 
 
 def read_positions(rows: Iterable[Row | Broken], columns: ColumnMap) -> Iterator[PositionRow | NoPosition]:
-    """Every row with its device and time."""
-    return _read(rows, columns, lambda fields: (_device(fields), _recorded_us(fields.get("recorded_at"))))
+    """Every row with its device and time. Raises UnreadableFileError if a column that is needed is not there."""
+    needed = ("device_id", "recorded_at", "lat", "lng")
+    return _read(rows, columns, needed, lambda fields: (_device(fields), _recorded_us(fields.get("recorded_at"))))
 
 
 def read_places(rows: Iterable[Row | Broken], columns: ColumnMap) -> Iterator[PositionRow | NoPosition]:
-    """Every row as a mere place."""
-    return _read(rows, columns, lambda _: ("", 0))
+    """Every row as a mere place. Raises UnreadableFileError if a column that is needed is not there."""
+    return _read(rows, columns, ("lat", "lng"), lambda _: ("", 0))
 
 
 def _read(
-    rows: Iterable[Row | Broken], columns: ColumnMap, who_and_when: Callable[[dict[str, Any]], tuple[str, int]]
+    rows: Iterable[Row | Broken],
+    columns: ColumnMap,
+    needed: Sequence[str],
+    who_and_when: Callable[[dict[str, Any]], tuple[str, int]],
 ) -> Iterator[PositionRow | NoPosition]:
+    checked = False
     for row in rows:
         if isinstance(row, Broken):
             yield NoPosition("broken_row")
             continue
+        if not checked:
+            _check_columns(tuple(row.values), columns, needed)
+            checked = True
         try:
             yield _position(columns.pick(row.values)[0], who_and_when)
         except RowRefusedError as error:
             yield NoPosition(str(error))
     columns.check_seen()
+
+
+def _check_columns(present: tuple[str, ...], columns: ColumnMap, needed: Sequence[str]) -> None:
+    used, _ = columns.plan(present)
+    for name in needed:
+        if name not in used:
+            raise UnreadableFileError(
+                f"no column holds {name}; the file has {', '.join(present)}: give --map {name}=COLUMN"
+            )
 
 
 def _position(fields: dict[str, Any], who_and_when: Callable[[dict[str, Any]], tuple[str, int]]) -> PositionRow:

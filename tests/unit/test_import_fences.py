@@ -112,6 +112,14 @@ def test_positions_that_are_none_say_why() -> None:
     ]
 
 
+def test_a_file_without_a_column_that_is_needed_is_an_error() -> None:
+    rows = read_rows(io.StringIO("trip,recorded_at,lat,lng\n1,0,60,24\n"))
+    with pytest.raises(
+        UnreadableFileError, match="no column holds device_id; the file has trip, recorded_at, lat, lng"
+    ):
+        list(read_positions(rows, ColumnMap(fields=POSITION_FIELDS)))
+
+
 def test_places_need_no_device_and_no_time() -> None:
     (place,) = read_places(read_rows(io.StringIO("lat,lon\n60,24\n")), ColumnMap(fields=POSITION_FIELDS))
     assert not isinstance(place, NoPosition)

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from lbs.auth import CallerKind
 from lbs.errors import ForbiddenError
-from lbs.fields import JsonObject
+from lbs.fields import JsonObject, LongText
 from lbs.webhooks import add_webhook, is_registered
 from offers.errors import InvalidSubscriptionError
 from offers.push_webpush import Subscription
@@ -40,13 +40,20 @@ class ChannelBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["webpush", "apns", "fcm", "webhook"]
-    address: JsonObject = Field(
+    address: JsonObject | LongText = Field(
         description=(
-            "webpush: the browser's PushSubscription `{endpoint, keys: {p256dh, auth}}`; webhook: `{url}`; apns, fcm:"
-            " `{token}`."
+            "webpush: the browser's PushSubscription `{endpoint, keys: {p256dh, auth}}`; webhook: `{url}`, or just the"
+            " URL; apns, fcm: `{token}`, or just the token."
         ),
         examples=[{"url": "https://partner.example/offers"}],
     )
+
+    @property
+    def full_address(self) -> dict[str, Any]:
+        """The address as it is stored, whichever way it was written."""
+        if not isinstance(self.address, str):
+            return self.address
+        return {"url" if self.type == "webhook" else "token": self.address}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +119,15 @@ def _checked(connection: sa.Connection, channel: ChannelBody, *, caller: Caller,
     """The address in the one form in which it is stored."""
     match channel.type:
         case "webpush":
-            subscription = Subscription.parse(channel.address)
+            subscription = Subscription.parse(channel.full_address)
             services.guard.check_url(subscription.endpoint)
-            keys = channel.address["keys"]
+            keys = channel.full_address["keys"]
             return {
                 "endpoint": subscription.endpoint,
                 "keys": {"p256dh": keys["p256dh"], "auth": keys["auth"]},
             }
         case "webhook":
-            url = _text(channel.address, "url")
+            url = _text(channel.full_address, "url")
             services.guard.check_url(url)
             if not is_registered(connection, tenant_id=caller.tenant_id, url=url):
                 if caller.kind is not CallerKind.SECRET:
@@ -128,7 +135,7 @@ def _checked(connection: sa.Connection, channel: ChannelBody, *, caller: Caller,
                 add_webhook(connection, tenant_id=caller.tenant_id, url=url, vault=services.vault)
             return {"url": url}
         case "apns" | "fcm":
-            return {"token": _text(channel.address, "token")}
+            return {"token": _text(channel.full_address, "token")}
         case _ as never:
             assert_never(never)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,3 +117,23 @@ def test_documents_that_the_program_names_exist() -> None:
     }
     missing = {(source, target) for source, target in named if not (ROOT / target).exists()}
     assert not missing, missing
+
+
+def test_exactly_the_dependencies_there_are_have_a_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    names = [found[0] for requirement in wanted if (found := re.match(r"[a-z0-9-]+", requirement))]
+    listed = [row["name"] for row in ROW.finditer((ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8"))]
+    assert sorted(listed) == sorted(names)
+
+
+def test_tests_that_documents_name_exist() -> None:
+    missing = []
+    for path in documents():
+        file = ""
+        for named, test in re.findall(r"`(tests/[\w/]+\.py)?(?:::(\w+))?`", path.read_text(encoding="utf-8")):
+            file = named or file
+            source = ROOT / file
+            if file and not (source.exists() and (not test or f"def {test}(" in source.read_text(encoding="utf-8"))):
+                missing.append(f"{name_of(path)}: {file}::{test}")
+    assert not missing

@@ -87,6 +87,6 @@ def _patches(path: Path) -> Iterator[int]:
         by_string = isinstance(first, ast.Constant) and isinstance(first.value, str)
         if PATCHERS.search(called) or (by_string and called.endswith((".setattr", ".delattr"))):
             yield line
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.ImportFrom) and node.module == "unittest.mock":
-            yield from (node.lineno for alias in node.names if alias.name == "patch")
+    for found in ast.walk(tree_of(path)):
+        if isinstance(found, ast.ImportFrom) and found.module == "unittest.mock":
+            yield from (found.lineno for alias in found.names if alias.name == "patch")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
     from geofences.model import Bools, Floats, Int64s, LatLng, StoreId, TenantId
 
-LEAF_STORES: Final = 64
-FIRST_BATCH: Final = 32
-"""Distances measured at once at first: a page of 20, and what else might be as near."""
+LEAF_STORES: Final = 128
+FIRST_LEAVES: Final = 4
+SLACK_M: Final = 1e-6
+"""Rounding could make a chord longer than its geodesic by less."""
+SPARE: Final = 4
+"""Distances measured beyond those asked for: what else might be as near."""
 FRESH_STORES: Final = 512
 """Changed stores that are kept beside the large table before it is built anew."""
 SEPARATOR: Final = "\n"
@@ -75,6 +78,10 @@ class Near:
         return self.distance_m, self.store.store_id
 
 
+Found = tuple[float, int, StoreRow]
+"""Distance in metres, store id, store: in order as they are."""
+
+
 class StoreTable:
     """The stores of one tenant as columns. Never changes."""
 
@@ -88,12 +95,14 @@ class StoreTable:
         leaves = _leaves(xyz_m)
         order = np.concatenate([np.empty(0, dtype=np.int64), *leaves])
         self.stores = [stores[i] for i in order.tolist()]
-        self._xyz_m = xyz_m[order]
+        self._xyz_m = np.ascontiguousarray(xyz_m[order].T)
         self._lat = np.array([store.location.lat for store in self.stores], dtype=np.float64)
         self._lng = np.array([store.location.lng for store in self.stores], dtype=np.float64)
-        self._ends = np.cumsum([len(leaf) for leaf in leaves], dtype=np.int64)
-        self._low_m = np.array([xyz_m[leaf].min(axis=0) for leaf in leaves]).reshape(-1, 3)
-        self._high_m = np.array([xyz_m[leaf].max(axis=0) for leaf in leaves]).reshape(-1, 3)
+        self._ids = np.array([store.store_id for store in self.stores], dtype=np.int64)
+        ends = np.cumsum([len(leaf) for leaf in leaves], dtype=np.int64)
+        self._rows = [np.arange(end - len(leaf), end) for end, leaf in zip(ends, leaves, strict=True)]
+        self._low_m = np.ascontiguousarray(np.array([xyz_m[leaf].min(axis=0) for leaf in leaves]).reshape(-1, 3).T)
+        self._high_m = np.ascontiguousarray(np.array([xyz_m[leaf].max(axis=0) for leaf in leaves]).reshape(-1, 3).T)
         self._brands = _postings([(store.brand,) if store.brand else () for store in self.stores])
         self._categories = _postings([store.categories for store in self.stores])
         texts = [_haystack(store) for store in self.stores]
@@ -114,44 +123,50 @@ class StoreTable:
             masks.append(self._mask(self._rows_with(query.text.casefold())))
         return np.logical_and.reduce(masks) if masks else None
 
-    def nearest(self, origin: LatLng, mask: Bools | None, radius_m: float) -> Iterator[tuple[float, int, StoreRow]]:
-        """(distance_m, store_id, store) in that order, lazily; `radius_m` may be infinite."""
-        here = np.array([axis[0] for axis in ecef_m(np.array([origin.lat]), np.array([origin.lng]))])
-        away_m = np.maximum(np.maximum(self._low_m - here, here - self._high_m), 0.0)
-        leaf_m = np.sqrt(np.einsum("ij,ij->i", away_m, away_m))
-        leaves = np.argsort(leaf_m)[: int(np.count_nonzero(leaf_m <= radius_m))]
+    def nearest(self, origin: LatLng, mask: Bools | None, radius_m: float, want: int) -> Iterator[Found]:
+        """(distance_m, store_id, store) in that order, lazily; `radius_m` may be infinite.
+
+        `want` is how many will probably be asked for: so many are measured at first, then ever more.
+        """
+        here = np.array(ecef_m(np.array([origin.lat]), np.array([origin.lng])))
+        away_m = np.maximum(self._low_m - here, here - self._high_m)
+        np.maximum(away_m, 0.0, out=away_m)
+        leaf_m = np.sqrt((away_m * away_m).sum(axis=0))
+        leaves = np.argsort(leaf_m)[: int(np.count_nonzero(leaf_m <= radius_m + SLACK_M))]
         leaf_m = np.append(leaf_m[leaves], np.inf)
-        waiting = _Waiting.none()
-        measured: list[tuple[float, int, int]] = []
-        taken, batch = 0, FIRST_BATCH
+        taken, step, batch = 0, FIRST_LEAVES, want + SPARE
+        waiting, measured = _Rows.none(), _Rows.none()
         while True:
             while taken < len(leaves) and waiting.within(leaf_m[taken]) < batch:
-                step = max(1, batch // LEAF_STORES, taken)
-                waiting = waiting.plus(*self._chords(leaves[taken : taken + step], here, mask))
-                taken = min(taken + step, len(leaves))
-            rows, waiting = waiting.take(batch, float(leaf_m[taken]))
-            distance_m = geodesic_distance_m(
-                np.full(len(rows), origin.lat), np.full(len(rows), origin.lng), self._lat[rows], self._lng[rows]
-            )
-            for metres, row in zip(distance_m.tolist(), rows.tolist(), strict=True):
-                if metres <= radius_m:
-                    heapq.heappush(measured, (metres, self.stores[row].store_id, row))
+                waiting = waiting.plus(self._chords(leaves[taken : taken + step], here, mask))
+                taken, step = min(taken + step, len(leaves)), 2 * step
+            batch_rows, waiting = waiting.split(batch, leaf_m[taken])
+            measured = measured.plus(self._measured(origin, batch_rows, radius_m))
             sure_m = min(waiting.nearest_m, float(leaf_m[taken]))
-            while measured and measured[0][0] < sure_m:
-                metres, store_id, row = heapq.heappop(measured)
-                yield metres, store_id, self.stores[row]
-            if sure_m == np.inf or sure_m > radius_m:
+            order = np.lexsort((self._ids[measured.rows], measured.metres))
+            sure = int(np.searchsorted(measured.metres[order], sure_m - SLACK_M)) if sure_m < np.inf else len(order)
+            first, rest = order[:sure], order[sure:]
+            for metres, row in zip(measured.metres[first].tolist(), measured.rows[first].tolist(), strict=True):
+                yield metres, self.stores[row].store_id, self.stores[row]
+            if sure_m > radius_m + SLACK_M or sure_m == np.inf:
                 return
+            measured = _Rows(measured.metres[rest], measured.rows[rest])
             batch *= 2
 
-    def _chords(self, leaves: Int64s, here: Floats, mask: Bools | None) -> tuple[Floats, Int64s]:
-        """Straight distances to all rows of some leaves, and the rows."""
-        spans = [np.arange(self._ends[leaf - 1] if leaf else 0, self._ends[leaf]) for leaf in leaves.tolist()]
-        rows = np.concatenate(spans)
+    def _chords(self, leaves: Int64s, here: Floats, mask: Bools | None) -> _Rows:
+        """All rows of some leaves with the straight distances to them."""
+        rows = np.concatenate([self._rows[leaf] for leaf in leaves.tolist()])
         if mask is not None:
             rows = rows[mask[rows]]
-        apart_m = self._xyz_m[rows] - here
-        return np.sqrt(np.einsum("ij,ij->i", apart_m, apart_m)), rows
+        apart_m = self._xyz_m[:, rows] - here
+        return _Rows(np.sqrt((apart_m * apart_m).sum(axis=0)), rows)
+
+    def _measured(self, origin: LatLng, rows: Int64s, radius_m: float) -> _Rows:
+        """Those of the rows within the radius, with their geodesic distances."""
+        lat, lng = np.full(len(rows), origin.lat), np.full(len(rows), origin.lng)
+        metres = geodesic_distance_m(lat, lng, self._lat[rows], self._lng[rows])
+        near = metres <= radius_m
+        return _Rows(metres[near], rows[near])
 
     def _mask(self, rows: Sequence[int] | Int64s) -> Bools:
         mask = np.zeros(len(self.stores), dtype=np.bool_)
@@ -170,33 +185,35 @@ class StoreTable:
         return np.array(found, dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """Rows with the chord to them, not yet measured."""
+class _Rows(NamedTuple):
+    """Rows of a table and how far away they are, by chord or by geodesic."""
 
-    chord_m: Floats
+    metres: Floats
     rows: Int64s
 
     @classmethod
-    def none(cls) -> _Waiting:
+    def none(cls) -> _Rows:
         return cls(np.empty(0, dtype=np.float64), np.empty(0, dtype=np.int64))
 
     @property
     def nearest_m(self) -> float:
-        return float(self.chord_m.min()) if len(self.chord_m) else np.inf
+        return float(self.metres.min()) if len(self.metres) else np.inf
 
     def within(self, bound_m: float) -> int:
-        return int(np.count_nonzero(self.chord_m <= bound_m))
+        return int(np.count_nonzero(self.metres <= bound_m))
 
-    def plus(self, chord_m: Floats, rows: Int64s) -> _Waiting:
-        return _Waiting(np.concatenate([self.chord_m, chord_m]), np.concatenate([self.rows, rows]))
+    def plus(self, other: _Rows) -> _Rows:
+        if not len(self.rows):
+            return other
+        return _Rows(np.concatenate([self.metres, other.metres]), np.concatenate([self.rows, other.rows]))
 
-    def take(self, count: int, bound_m: float) -> tuple[Int64s, _Waiting]:
-        """The `count` nearest of those within the bound, and the rest."""
-        order = np.argsort(self.chord_m, kind="stable")
-        taken = order[: min(count, self.within(bound_m))]
-        rest = order[len(taken) :]
-        return self.rows[taken], _Waiting(self.chord_m[rest], self.rows[rest])
+    def split(self, count: int, bound_m: float) -> tuple[Int64s, _Rows]:
+        """The `count` nearest of those within the bound, and all the rest."""
+        count = min(count, self.within(bound_m))
+        if count == len(self.rows):
+            return self.rows, _Rows.none()
+        order = np.argpartition(self.metres, count)
+        return self.rows[order[:count]], _Rows(self.metres[order[count:]], self.rows[order[count:]])
 
 
 class StoreSnapshot:
@@ -253,7 +270,7 @@ class StoreSnapshot:
         if of_tenant is None:
             return []
         query = query or StoreQuery()
-        found = of_tenant.nearest(origin, query, np.inf if radius_m is None else radius_m)
+        found = of_tenant.nearest(origin, query, np.inf if radius_m is None else radius_m, limit)
         wanted = (
             Near(metres, store)
             for metres, store_id, store in found
@@ -289,14 +306,16 @@ class _TenantStores:
         fresh = StoreTable([rows[store_id] for store_id in sorted(touched) if store_id in rows])
         return _TenantStores(rows, self.base, alive, fresh, touched)
 
-    def nearest(self, origin: LatLng, query: StoreQuery, radius_m: float) -> Iterator[tuple[float, int, StoreRow]]:
+    def nearest(self, origin: LatLng, query: StoreQuery, radius_m: float, want: int) -> Iterator[Found]:
         matching = self.base.matching(query)
         if self.touched:
             matching = self.alive if matching is None else self.alive & matching
-        found = self.base.nearest(origin, matching, radius_m)
+        found = self.base.nearest(origin, matching, radius_m, want)
         if not len(self.fresh):
             return found
-        return heapq.merge(found, self.fresh.nearest(origin, self.fresh.matching(query), radius_m), key=lambda t: t[:2])
+        return heapq.merge(
+            found, self.fresh.nearest(origin, self.fresh.matching(query), radius_m, want), key=lambda t: t[:2]
+        )
 
 
 def _leaves(xyz_m: Floats) -> list[Int64s]:

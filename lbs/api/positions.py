@@ -52,7 +52,7 @@ EXAMPLE: Final = {
                 JSON_TYPE: {"schema": SCHEMAS[0], "example": EXAMPLE},
                 "application/msgpack": {"schema": SCHEMAS[0]},
             },
-        }
+        },
     },
 )
 async def send_positions(request: Request) -> Response:

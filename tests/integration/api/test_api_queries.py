@@ -1,0 +1,66 @@
+"""Every block of this room's SQL plans as the role that runs it, and the hot ones can use the index they need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from geofences.sql import queries
+from lbs.erasure import KEPT_WITHOUT_DEVICE, STEPS
+
+if TYPE_CHECKING:
+    from tests.support.api import Api
+
+PARAMETERS: dict[str, Any] = {
+    "hash": b"x",
+    "tenant_id": 1,
+    "store_id": 1,
+    "fence_id": 1,
+    "device_id": 1,
+    "store_ids": [1],
+    "after": 0,
+    "limit": 10,
+    "external_id": "x",
+    "lock": 1,
+}
+ANY_INDEX = "Index Scan"
+"""Of two that serve, the better depends on how many stores the other tenants have."""
+USES = {
+    "key_by_hash": "uq_keys_hash",
+    "store_exists": ANY_INDEX,
+    "device_facts": "pk_devices",
+    "device_exists": "pk_devices",
+    "lock_device": "pk_devices",
+    "snapshot_stores": "pk_stores",
+    "stores_page": ANY_INDEX,
+    "fences_page": ANY_INDEX,
+    "erase_notifications": "ix_notifications_device_id_inbox_seq",
+    "erase_events": "tenant_id_device_id_at_idx",
+    "erase_visits": "ix_visits_tenant_id_device_id_entered_at",
+    "erase_positions": "device_id_recorded_at_idx",
+    "erase_device_last": "pk_device_last",
+    "unname_decisions": "tenant_id_device_id_decided_at_idx",
+    "export_positions": "device_id_recorded_at_idx",
+    "export_visits": "ix_visits_tenant_id_device_id_entered_at",
+    "export_events": "tenant_id_device_id_at_idx",
+    "export_decisions": "tenant_id_device_id_decided_at_idx",
+    "export_notifications": "ix_notifications_device_id_inbox_seq",
+}
+READER = {"key_by_hash", "device_facts", "snapshot_stores"}
+SYSTEM = {"lock_device", *(f"erase_{table}" for table in STEPS), *(f"unname_{table}" for table in KEPT_WITHOUT_DEVICE)}
+
+
+@pytest.mark.parametrize("name", sorted(queries("lbs")))
+def test_a_block_plans_and_uses_its_index(api: Api, name: str) -> None:
+    role = "lbs_reader" if name in READER else "lbs_system" if name in SYSTEM else "lbs_api"
+    statement = queries("lbs")[name]
+    wanted = {parameter: PARAMETERS[parameter] for parameter in statement._bindparams}
+    with sa.create_engine(api.system.url, poolclass=sa.NullPool).connect() as connection:
+        connection.execute(sa.text(f"SET LOCAL ROLE {role}"))
+        connection.execute(sa.text("SELECT set_config('lbs.tenant', '1', true)"))
+        # the tables are small: the question is which index could serve, not which is cheaper now
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(connection.execute(sa.text(f"EXPLAIN {statement.text}").bindparams(**wanted)).scalars())
+    assert USES.get(name, "") in plan

@@ -32,7 +32,7 @@ COMMAND_MODULES: Final = (
 def build() -> typer.Typer:
     app = typer.Typer(
         name="lbs",
-        help="Location-based offers, self-hosted. Settings are environment variables `LBS_*` (see docs/reference/settings.md).",
+        help="Location-based offers, self-hosted. Settings are variables `LBS_*`: see docs/reference/settings.md.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",

@@ -40,6 +40,7 @@ READ_COUNT = 32
 POSITIONS_A_COMMIT = 20_000
 """Shards of a round share a transaction until it holds about so many."""
 TRIM_EVERY_S = 1.0
+FORGET_EVERY_S = 600.0
 
 RawEntry = tuple[str, dict[bytes, bytes]]
 
@@ -67,6 +68,7 @@ class Engine:
         self._attempts: dict[tuple[Shard, str], int] = {}
         self._ticked_us: dict[Shard, int] = {}
         self._trimmed_s = 0.0
+        self._forgot_s = time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop`; a lost server is waited for."""
@@ -221,6 +223,10 @@ class Engine:
         self._on_batch(batch)
 
     def _trim(self) -> None:
+        """Forgets what is handled: log entries, and now and then fence versions that can judge nothing any more."""
+        if time.monotonic() - self._forgot_s > FORGET_EVERY_S:
+            self._forgot_s = time.monotonic()
+            self._snapshot.forget_old_versions()
         if time.monotonic() - self._trimmed_s > TRIM_EVERY_S:
             self._trimmed_s = time.monotonic()
             self._log.trim(

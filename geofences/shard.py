@@ -65,19 +65,18 @@ class ShardMemory:
         self._index = index
         self._load_devices = load_devices
         self._known_identities = known_identities
-        self._devices: dict[DeviceId, Device | None] = {}
+        self._devices: dict[DeviceId, Device] = {}
         self._timers: dict[TenantId, list[tuple[int, DeviceId]]] = {}
 
     def restore(self, visits: Sequence[Visit]) -> None:
         """Takes over the candidate and open visits of the shard."""
         self._meet({visit.device_id for visit in visits})
         for visit in visits:
-            device = self._devices[visit.device_id]
+            device = self._devices.get(visit.device_id)
             if device is not None:
                 device.visits[visit.fence_id] = visit
         for device in self._devices.values():
-            if device is not None:
-                self._schedule(device)
+            self._schedule(device)
 
     def next_live_timer_us(self) -> int:
         timers = self._timers.get(LIVE)
@@ -86,7 +85,7 @@ class ShardMemory:
     def fence_changed(self, fence_id: FenceId, effective_us: int) -> None:
         """Wakes the devices inside a fence when its new version, or its end, takes effect."""
         for device in self._devices.values():
-            if device is not None and fence_id in device.visits:
+            if fence_id in device.visits:
                 self._push_timer(device.scope, max(effective_us, 0), device.device_id)
 
     def handle(self, entries: Sequence[tuple[str, Entry]]) -> Effects:
@@ -106,7 +105,7 @@ class ShardMemory:
         return effects
 
     def _visits_of(self, device_id: DeviceId) -> dict[FenceId, Visit]:
-        device = self._devices[device_id]
+        device = self._devices.get(device_id)
         return {} if device is None else device.visits
 
     def _known_repeats(self, batch: Batch) -> set[Identity]:
@@ -114,7 +113,8 @@ class ShardMemory:
         not_newer = [
             (position.device_id, position.recorded_us)
             for position in batch.stored
-            if (device := self._devices[position.device_id]) is not None and position.recorded_us <= device.newest_us
+            if (device := self._devices.get(position.device_id)) is not None
+            and position.recorded_us <= device.newest_us
         ]
         return self._known_identities(not_newer) if not_newer else set()
 
@@ -123,17 +123,15 @@ class ShardMemory:
         self.place = ShardPlace(epoch=self.place.epoch, offset=effects.offset, seq=self.place.seq + len(effects.events))
 
     def _meet(self, device_ids: set[DeviceId]) -> None:
+        """Loads devices that are met for the first time. One that nobody knows is asked for again the next time."""
         strangers = sorted(device_ids - self._devices.keys())
-        if not strangers:
-            return
-        facts = self._load_devices(strangers)
-        for device_id in strangers:
-            known = facts.get(device_id)
-            self._devices[device_id] = None if known is None else _device(device_id, known)
+        if strangers:
+            facts = self._load_devices(strangers)
+            self._devices.update({device_id: _device(device_id, known) for device_id, known in facts.items()})
 
     def _position(self, batch: Batch, row: int, entry: Entry, effects: Effects) -> None:
         position = batch.stored[row]
-        device = self._devices[position.device_id]
+        device = self._devices.get(position.device_id)
         if device is None or not device.consented or position.identity in batch.known:
             return
         batch.known.add(position.identity)
@@ -207,7 +205,7 @@ class ShardMemory:
         if entry.device_id is None:
             return
         self._meet({entry.device_id})
-        device = self._devices[entry.device_id]
+        device = self._devices.get(entry.device_id)
         if device is None:
             return
         device.consented = entry.granted

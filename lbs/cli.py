@@ -92,6 +92,8 @@ def explain(error: Exception) -> str | None:
             line = f"the database does not answer: {_first_line(error.orig)}"
         case sqlalchemy.exc.ProgrammingError() if "does not exist" in str(error.orig):
             line = f"the database is not up to date ({_first_line(error.orig)}): run `lbs migrate`"
+        case sqlalchemy.exc.ProgrammingError() if "permission denied" in str(error.orig):
+            line = f"the database refuses ({_first_line(error.orig)}): see docs/how-to/servers-by-url.md for the rights"
         case redis.RedisError():
             line = f"Redis does not answer: {_first_line(error)}"
         case OSError() if error.filename is not None:

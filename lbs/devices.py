@@ -1,13 +1,14 @@
 """Registering and changing devices: consents, channels, tokens, and telling the engine about location consent.
 
-A change of location consent goes into the position log before it is committed: were it the other way round, a log that
-is down would leave a withdrawal that the engine never hears of. An entry without its commit only makes the engine
-stop (or start) earlier than Postgres says, and the caller, who got an error, repeats.
+Every word on location consent goes into the position log once it is committed: an engine that heard of a device before
+Postgres shows it would not know it. If the log is down then, the caller gets an error and repeats, which tells the
+engine again; meanwhile the API refuses positions by what Postgres says.
 """
 
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from lbs.errors import TooManyRequestsError
 from lbs.fields import ExternalId, Instant, JsonObject, ShortText, Timezone
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from geofences.model import DeviceId
@@ -109,9 +111,13 @@ def change_device(
     caller: Caller,
     external_id: str,
     services: Services,
+    after: list[Callable[[], None]],
     created: bool = False,
 ) -> None:
-    """Applies a change to a device that exists (NotFoundError), and tells the engine and all processes last.
+    """Applies a change to a device that exists (NotFoundError), and tells all processes last.
+
+    `after` is what happens once it is committed: the engine is told of every word on the consent to location, so that
+    repeating a request whose last step failed repeats that step too.
 
     A device that was `created` in this transaction is remembered by nobody yet.
     """
@@ -140,9 +146,10 @@ def change_device(
         for consent in change.consents
     ]
     put_consents(connection, tenant_id=caller.tenant_id, device_id=before.device_id, given=given)
-    located = next((consent.granted for consent in given if consent.purpose is Purpose.LOCATION), None)
-    if located is not None and located != before.consented(Purpose.LOCATION):
-        tell_engine(services, caller=caller, device_id=before.device_id, granted=located)
+    for consent in given:
+        if consent.purpose is Purpose.LOCATION:
+            tell = partial(tell_engine, services, caller=caller, device_id=before.device_id, granted=consent.granted)
+            after.append(tell)
     if not created:
         announce_device(connection, caller=caller, device_id=before.device_id, now=now)
 

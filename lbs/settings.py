@@ -12,7 +12,7 @@ MIN_SECRET_LENGTH = 32
 
 
 class Settings(BaseSettings):
-    """Each field is the environment variable `LBS_<FIELD>`; `docs/settings.md` explains them to operators."""
+    """Each field is the environment variable `LBS_<FIELD>`; `docs/reference/settings.md` explains them to operators."""
 
     model_config = SettingsConfigDict(env_prefix="LBS_", frozen=True, extra="ignore")
 

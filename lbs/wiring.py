@@ -62,6 +62,7 @@ def database(settings: Settings, role: Role, *, pool_size: int = 5) -> sa.Engine
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error message must not quote coordinates or secrets
         executemany_mode="values_plus_batch",  # else every row of a long list is a round trip
     )
 

@@ -126,7 +126,9 @@ def register_device(
         limit_registrations(services, caller)
     created = create_device(connection, caller=caller, external_id=external_id)
     token = device_token(connection, caller=caller, device_id=device_id, services=services)
-    change_device(connection, body, caller=caller, external_id=external_id, services=services, created=created)
+    change_device(
+        connection, body, caller=caller, external_id=external_id, services=services, after=after, created=created
+    )
     after.append(lambda: services.directory.forget([device_id]))
     if not created:
         response.status_code = 200
@@ -151,7 +153,7 @@ def patch_device(
 ) -> DeviceView:
     """Change what is given. Taking back the consent to location ends open visits within a second."""
     internal_id = own_device(caller, device_id)
-    change_device(connection, body, caller=caller, external_id=device_id, services=services)
+    change_device(connection, body, caller=caller, external_id=device_id, services=services, after=after)
     after.append(lambda: services.directory.forget([internal_id]))
     return _view(connection, find_device(connection, tenant_id=caller.tenant_id, external_id=device_id))
 

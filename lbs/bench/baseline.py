@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from lbs.app import create_app
-from lbs.deps import AppCaller  # noqa: TC001 - FastAPI reads annotations while it runs
+from lbs.deps import authenticate, services_of
 from lbs.ingest import decode
 from lbs.routes import Route
 from lbs.runtime import resolve
@@ -18,8 +18,8 @@ def create() -> FastAPI:
     router = APIRouter(route_class=Route)
 
     @router.post("/v1/decode-only", status_code=202)
-    async def decode_only(request: Request, caller: AppCaller) -> Response:
-        del caller
+    async def decode_only(request: Request) -> Response:
+        await authenticate(request, services_of(request))
         decode(await request.body(), packed=False)
         return Response(b'{"accepted":0,"rejected":[]}', 202, media_type="application/json")
 

@@ -137,9 +137,7 @@ def status(*, as_json: Json = False) -> None:
 def _show(home: Path, *, as_json: bool) -> None:
     found = describe(home)
     lines = [f"{process['name']:<10} {_state(process)}" for process in found["processes"]]
-    lines.append(
-        f"API at {found['api_url']}, console at {found['console_url']}" if found["running"] else "Not running."
-    )
+    lines.append(f"API at {found['api_url']}" if found["running"] else "Not running.")
     answer(found, as_json=as_json, text="\n".join(lines))
 
 

@@ -108,7 +108,7 @@ def upgrade() -> None:
     for role, bypass in ROLES.items():
         # roles belong to the whole server: another database of it may have made them, even at this very moment
         op.execute(
-            f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN {bypass};"
+            f"DO $$ BEGIN IF to_regrole('{role}') IS NULL THEN CREATE ROLE {role} NOLOGIN {bypass}; END IF;"
             " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         )
         op.execute(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from geofences.model import VisitStatus
-from geofences.tables import devices, events, stores, visits
+from geofences.tables import devices, events, positions, stores, visits
 from offers.messages import message_id, notification_id_of
 from offers.model import NotificationState, Outcome
 from offers.tables import decisions, notifications
@@ -110,6 +110,12 @@ class Books:
                 latest_decisions=self._latest_decisions(connection, now),
                 read_s=time.monotonic() - began_s,
             )
+
+    def positions_stored(self) -> int:
+        """Positions of all devices, counted one by one: for the end of a run."""
+        statement = sa.select(sa.func.count()).where(positions.c.tenant_id == self._tenant_id)
+        with self._reader.connect() as connection:
+            return int(connection.execute(statement).scalar_one())
 
     def received_at_s(self, message_ids: Iterable[str]) -> dict[str, float]:
         """When the position behind each message was received; without those that no position caused."""

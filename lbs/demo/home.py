@@ -29,7 +29,7 @@ from lbs.uploads import import_stores
 from lbs.wiring import Role, database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from geofences.model import TenantId
     from lbs.demo.city import City, Shop
@@ -74,7 +74,7 @@ class Home:
     def folder(self) -> Path:
         return self._home
 
-    def up(self, *, registrations_per_minute: int) -> Settings:
+    def up(self, *, registrations_per_minute: int, say: Callable[[str], None]) -> Settings:
         """`lbs up`, with receivers on loopback allowed; the settings that lead to its servers. CommandError."""
         environment = {
             **os.environ,
@@ -83,8 +83,17 @@ class Home:
         }
         environment.setdefault("LBS_REGISTER_PER_MINUTE", str(registrations_per_minute))
         command = [sys.executable, "-m", "lbs", "up", "--json"]
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False)  # noqa: S603 - our own
-        if done.returncode != 0:
+        with subprocess.Popen(  # noqa: S603 - our own command
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            try:
+                for line in process.stderr:
+                    say(line.rstrip())
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode != 0:
             raise CommandError("the demo needs everything up, and `lbs up` could not do it (see above)")
         return resolve(Settings(home=self._home))
 

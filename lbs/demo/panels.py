@@ -161,7 +161,7 @@ def panel(content: RenderableType, title: str, *, right: int = 1) -> Panel:
 def goodbye(scene: Scene) -> RenderableType:
     """The totals, once everything has stopped."""
     figures, tally = scene.figures, scene.tally
-    table = Table(box=box.SIMPLE_HEAD, header_style=CHROME, title="What came of it", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, header_style=CHROME, title="\nWhat came of it", title_justify="left")
     for name in ("", "sent", "delivered", "opened", "failed", "arrived"):
         table.add_column(name, justify="left" if not name else "right")
     for channel in CHANNELS:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lbs.demo.walkers import Gps, Walker
 
 FIX_EVERY_S: Final = 5.0
-FIRST_FIX_WITHIN_S: Final = 3.0
 POLL_EVERY_S: Final = 8.0
 GLANCE_EVERY_S: Final = 25.0
 """How often people look into the inbox whose phones tell them of offers anyway."""
@@ -65,6 +64,7 @@ class Crowd:
         self._tally = tally
         self._lines = {phone.name: Line(api_url) for phone in phones}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._still = asyncio.Event()
         self._walks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -75,10 +75,10 @@ class Crowd:
             self._walks.append(self._begin(self._report(phone)))
             self._begin(self._stream(phone) if phone.streams else self._poll(phone))
 
-    def stand_still(self) -> None:
-        """Nobody reports any more; offers still arrive and are acknowledged."""
-        for walk in self._walks:
-            walk.cancel()
+    async def stand_still(self) -> None:
+        """Nobody reports any more, and every report has its answer; offers still arrive and are acknowledged."""
+        self._still.set()
+        await asyncio.wait(self._walks)
 
     async def stop(self) -> None:
         """No request is left under way."""
@@ -121,10 +121,9 @@ class Crowd:
             self._tasks.discard(task)
 
     async def _report(self, phone: Phone) -> None:
-        pause_s = phone.rng.uniform(0, FIRST_FIX_WITHIN_S)
+        pause_s = phone.rng.uniform(0, FIX_EVERY_S)
         last_s = time.monotonic()
-        while True:
-            await asyncio.sleep(pause_s)
+        while not await self._stands_still(pause_s):
             now_s = time.monotonic()
             passed_s, last_s = now_s - last_s, now_s
             phone.walker.walk(passed_s)
@@ -141,6 +140,13 @@ class Crowd:
             if len(phone.unsent) >= phone.batch:
                 await self._send(phone)
             pause_s = FIX_EVERY_S * phone.rng.uniform(0.9, 1.1)
+
+    async def _stands_still(self, within_s: float) -> bool:
+        try:
+            await asyncio.wait_for(self._still.wait(), within_s)
+        except TimeoutError:
+            return False
+        return True
 
     async def _send(self, phone: Phone) -> None:
         sent = phone.unsent[:KEPT_POSITIONS]

@@ -74,8 +74,12 @@ class Receiver:
         self._server.server_close()
 
     @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://{self.address}"
 
     def take(self, path: str, headers: Mapping[str, str], body: bytes, at_s: float) -> int:
         """Check one request; the HTTP status for it."""

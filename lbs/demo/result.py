@@ -57,8 +57,11 @@ class Setting:
     devices: int
 
 
-def summary(setting: Setting, figures: Figures, tally: Tally, *, seconds: float) -> dict[str, Any]:
-    """The promised keys first; `arrived` is what receivers and phones saw, all else is the service's own account."""
+def summary(setting: Setting, figures: Figures, tally: Tally, *, stored: int, seconds: float) -> dict[str, Any]:
+    """The promised keys first. `positions` were answered 202, `positions_stored` is what the database has of them.
+
+    `arrived` is what receivers and phones saw, all else is the service's own account.
+    """
     p50_ms, p99_ms = tally.delay_ms(0.50), tally.delay_ms(0.99)
     return {
         "stores": setting.stores,
@@ -78,6 +81,7 @@ def summary(setting: Setting, figures: Figures, tally: Tally, *, seconds: float)
         },
         "delivery_ms": {"p50": _rounded(p50_ms), "p99": _rounded(p99_ms)},
         "arrived": {str(channel): count for channel, count in tally.arrivals.items()},
+        "positions_stored": stored,
         "suppressed": dict(figures.reasons().most_common()),
         "seconds": round(seconds, 1),
         "tenant": setting.tenant,

@@ -61,8 +61,11 @@ def run(options: Options, screen: Screen) -> tuple[dict[str, Any], list[str]]:
         with _stoppable():
             stage = set_up(home, screen, undo, walkers=options.walkers)
         scene = asyncio.run(_Walk(stage, options, screen).run())
+        stored = stage.books.positions_stored()
         screen.goodbye(scene)
-    result = summary(scene.setting, scene.figures, scene.tally, seconds=scene.elapsed_s)
+        if stored < scene.tally.positions:
+            screen.say(f"of {scene.tally.positions:,} positions that were answered 202, {stored:,} are stored")
+    result = summary(scene.setting, scene.figures, scene.tally, stored=stored, seconds=scene.elapsed_s)
     return result, [str(channel) for channel in scene.tally.silent_channels()]
 
 
@@ -119,7 +122,7 @@ class _Walk:
                 await self._moment(stop)
                 crowd.raise_defect()
             walked_s = self._elapsed_s
-            crowd.stand_still()
+            await crowd.stand_still()
             await self._settle()
         finally:
             self._screen.stop()

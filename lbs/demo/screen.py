@@ -30,6 +30,7 @@ class Screen(Protocol):
     """Steps first; then, between `start` and `stop`, moments as they pass; then the totals."""
 
     def step(self, what: str) -> AbstractContextManager[Callable[[str], None]]: ...
+    def say(self, text: str) -> None: ...
     def start(self) -> None: ...
     def show(self, scene: Scene) -> None: ...
     def stop(self) -> None: ...
@@ -55,6 +56,9 @@ class PlainScreen:
         began_s = time.monotonic()
         yield notes.append
         _line(f"{what}: {', '.join(notes)} ({time.monotonic() - began_s:.1f} s)")
+
+    def say(self, text: str) -> None:
+        _line(text)
 
     def start(self) -> None:
         _line("People start walking")
@@ -92,6 +96,9 @@ class LiveScreen:
         took_s = time.monotonic() - began_s
         line = Text.assemble((" ✓ ", GOOD), what, ("  " + ", ".join(notes), QUIET), (f"  {took_s:.1f} s", CHROME))
         self._console.print(line, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        self._console.print(Text(f"   {text}", CHROME), soft_wrap=True)
 
     def start(self) -> None:
         self._live = Live(console=self._console, screen=True, auto_refresh=False)

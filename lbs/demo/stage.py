@@ -58,7 +58,8 @@ def set_up(home: Home, screen: Screen, undo: ExitStack, *, walkers: int) -> Stag
     standard = Quarter(profile="standard", radius_m=STANDARD_RADIUS_M, shops=list(city.shops[1::2]))
     phones = make_phones(city, plain, count=walkers)
     with screen.step("Servers and processes") as note:
-        settings = home.up(registrations_per_minute=max(REGISTRATIONS_PER_MINUTE, 2 * walkers))
+        limit = max(REGISTRATIONS_PER_MINUTE, 2 * walkers)
+        settings = home.up(registrations_per_minute=limit, say=screen.say)
         note(home.api_url)
     crowd = Crowd(api_url=home.api_url, phones=phones, plane=city.plane, tally=tally)
     api = undo.enter_context(Api(home.api_url))
@@ -69,7 +70,7 @@ def set_up(home: Home, screen: Screen, undo: ExitStack, *, walkers: int) -> Stag
         note(owner.name)
     with screen.step("A push service and a partner's webhook") as note:
         _register_webhook(api, home, owner, partner)
-        note(f"{push_service.origin} and {partner.url}")
+        note(f"on {push_service.address} and {partner.address}")
     with screen.step("Stores with circle fences") as note:
         stores, fences = import_city(settings, owner, city, (plain, standard))
         note(f"{stores:,} stores, {fences:,} fences")

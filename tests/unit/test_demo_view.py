@@ -200,13 +200,14 @@ def test_without_once_nothing_ends_it_but_its_user() -> None:
 def test_the_summary_keeps_its_promise() -> None:
     moment = scene()
 
-    found = summary(moment.setting, moment.figures, moment.tally, seconds=44.44)
+    found = summary(moment.setting, moment.figures, moment.tally, stored=1_234_567, seconds=44.44)
 
     promised = ("stores", "fences", "devices", "positions", "visits", "events", "decisions", "notifications")
     assert list(found)[:9] == [*promised, "delivery_ms"]
     assert found["decisions"] == {"offered": 12_345, "suppressed": 7 * 98_765}
     assert found["notifications"]["inbox"] == {"sent": 123_456, "delivered": 123_456, "failed": 0}
     assert found["notifications"]["webpush"]["failed"] == 7
+    assert found["positions_stored"] == found["positions"] == 1_234_567
     assert found["arrived"] == {"webpush": 10, "webhook": 10, "inbox": 10}
     assert set(found["delivery_ms"]) == {"p50", "p99"}
 

@@ -45,8 +45,8 @@ def demo(
     answer(
         result,
         as_json=as_json,
-        text=f"{result['positions']:,} positions, {result['visits']:,} visits, {result['decisions']['offered']:,} offers."
-        f"\nArrived: {arrived}. Good bye!",
+        text=f"{result['positions']:,} positions, {result['visits']:,} visits, {result['decisions']['offered']:,}"
+        f" offers.\nArrived: {arrived}. Good bye!",
     )
     if once and silent:
         say(f"lbs: no offer arrived by {', '.join(silent)}")

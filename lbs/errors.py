@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from geofences import errors as geofences
+from geofences.import_columns import MapError
+from geofences.import_rows import UnreadableFileError
 from offers import errors as offers
 
 
@@ -95,6 +97,9 @@ ANSWERS: Final[dict[type[Exception], Answer]] = {
     offers.InvalidHoursError: Answer(422, "invalid-opening-hours", "The opening hours cannot be read"),
     offers.InvalidScheduleError: Answer(422, "invalid-schedule", "The campaign windows cannot be read"),
     offers.InvalidCampaignError: Answer(422, "invalid-campaign", "The campaign contradicts itself or what exists"),
+    # raised by the command line's uploads only; here for completeness
+    MapError: Answer(422, "invalid-map", "The column map cannot be applied"),
+    UnreadableFileError: Answer(422, "unreadable-file", "The file cannot be read"),
     UnauthorizedError: Answer(401, "unauthorized", "A valid key is needed"),
     ForbiddenError: Answer(403, "forbidden", "This key may not do that"),
     NoConsentError: Answer(403, "no_consent", "The device has not consented"),

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(900)]
 
 KILLS = 10
+WINDOWS_S = {"engine": (0.0, 0.25), "worker": (0.3, 1.2)}
+"""How long after its first sign of life a process is killed; a worker needs a moment to get anywhere."""
 DEVICES, STEPS, EVERY_S = 150, 260, 10
 STORES = 36
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -168,7 +170,7 @@ def _replay(run: Run, folder: Path, *, kills: int) -> dict[str, int]:
             for name, count in killed.items():
                 if count < kills and run.is_up(name):
                     if not due[name]:
-                        due[name] = time.monotonic() + dice.uniform(0.0, 0.25)
+                        due[name] = time.monotonic() + dice.uniform(*WINDOWS_S[name])
                     elif time.monotonic() > due[name]:
                         run.kill(name)
                         run.start(name)

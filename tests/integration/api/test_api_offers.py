@@ -7,6 +7,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -172,11 +173,12 @@ def test_a_receipt_for_somebody_elses_message_changes_nothing(
     assert bert.post("/v1/receipts", json={"message_id": sent, "event": "opened"}).json() == {"recorded": False}
 
 
-def _stream(client: Any, path: str, n: int, **headers: str) -> list[tuple[str, str]]:
-    """(event id, message id) of the next n events."""
+def _stream(client: httpx.Client, path: str, n: int, **headers: str) -> list[tuple[str, str]]:
+    """(event id, message id) of the next n events, over a connection of its own."""
     found: list[tuple[str, str]] = []
     event_id = ""
-    with client.stream("GET", path, headers=headers) as answer:
+    own = httpx.Client(base_url=client.base_url, headers=client.headers, timeout=20)
+    with own, own.stream("GET", path, headers=headers) as answer:
         assert answer.status_code == 200
         for line in answer.iter_lines():
             if line.startswith("id:"):

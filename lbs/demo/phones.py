@@ -172,8 +172,8 @@ class Crowd:
                     if event.get("event") == "offer":
                         last_id = event.get("id")
                         self._found(phone, json.loads(event["data"]), timed=True)
-            except NoAnswerError:
-                self._tally.failed_requests += 1
+            except NoAnswerError as error:
+                self._tally.failures[f"stream: {error}"] += 1
             await asyncio.sleep(RETRY_S)
 
     def _found(self, phone: Phone, item: Mapping[str, Any], *, timed: bool) -> None:
@@ -195,9 +195,10 @@ class Crowd:
         """The answer; None if there was none worth the name, which the caller makes up for later."""
         try:
             answer = await self._lines[phone.name].request(method, path, token=phone.token, body=body)
-        except NoAnswerError:
-            answer = None
-        if answer is None or not answer.ok:
-            self._tally.failed_requests += 1
+        except NoAnswerError as error:
+            self._tally.failures[f"{method} {path.replace(phone.name, '{id}')}: {error}"] += 1
+            return None
+        if not answer.ok:
+            self._tally.failures[f"{method} {path.replace(phone.name, '{id}')}: {answer.status}"] += 1
             return None
         return answer.json()

@@ -82,6 +82,8 @@ def summary(setting: Setting, figures: Figures, tally: Tally, *, stored: int, se
         "delivery_ms": {"p50": _rounded(p50_ms), "p99": _rounded(p99_ms)},
         "arrived": {str(channel): count for channel, count in tally.arrivals.items()},
         "positions_stored": stored,
+        "positions_rejected": tally.rejected,
+        "failed_requests": dict(tally.failures.most_common()),
         "suppressed": dict(figures.reasons().most_common()),
         "seconds": round(seconds, 1),
         "tenant": setting.tenant,

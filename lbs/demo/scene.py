@@ -146,8 +146,9 @@ def plain_line(scene: Scene) -> str:
     p50_ms, p99_ms = tally.delay_ms(0.50), tally.delay_ms(0.99)
     arrived = ", ".join(f"{channel} {tally.arrivals[channel]}" for channel in CHANNELS)
     delay = "" if p50_ms is None or p99_ms is None else f"; delivered in {p50_ms:.0f} ms (p99 {p99_ms:.0f} ms)"
+    trouble = "".join(f"; {count} x {what}" for what, count in tally.failures.most_common(2))
     return (
         f"{scene.elapsed_s:4.0f} s: {tally.positions:,} positions ({scene.pace.per_s:.0f}/s), {figures.visits:,}"
         f" visits, {figures.outcome(Outcome.OFFERED):,} offers, {figures.outcome(Outcome.SUPPRESSED):,} suppressed;"
-        f" arrived: {arrived}{delay}"
+        f" arrived: {arrived}{delay}{trouble}"
     )

@@ -32,8 +32,8 @@ class Tally:
 
     positions: int = 0
     rejected: int = 0
-    failed_requests: int = 0
-    """Requests without an answer, or with one of 5xx; phones repeat them."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """Requests that came to nothing, by what they were and what was answered; phones make up for them."""
     latest: deque[Delivery] = field(default_factory=lambda: deque(maxlen=LATEST))
     by_campaign: Counter[str] = field(default_factory=Counter)
     _ids: dict[ChannelType, set[str]] = field(default_factory=lambda: {channel: set() for channel in CHANNELS})

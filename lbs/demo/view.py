@@ -102,7 +102,7 @@ def _footer(scene: Scene) -> RenderableType:
     legend = Text.assemble(
         (" ⠶", STORE), (" store  ", CHROME), ("⠶", WALKER), (" walker  ", CHROME), ("⠶", ARRIVED), (" offer", CHROME)
     )
-    refused = scene.tally.rejected + scene.tally.failed_requests
+    refused = scene.tally.rejected + scene.tally.failures.total()
     trouble = f"{refused:,} refused or failed requests   " if refused else ""
     grid = Table.grid(expand=True)
     grid.add_column()

@@ -61,6 +61,7 @@ MIN_AREA_M2 = 1e-4
 """One square centimetre: less is a line."""
 SMALL_AREA_DEG2 = 1e-4
 """So much is more than MIN_AREA_M2 even at a pole: only what is smaller need be measured."""
+LONGEST_EDGE_DEG = 170.0
 SEAM_SLIVER_DEG = 1e-9
 """0.1 mm: what rounding leaves over where two halves meet at 180 degrees."""
 
@@ -111,6 +112,9 @@ def parse_geometry(geojson: Mapping[str, object], *, radius_m: float | None = No
     if not merged.is_valid:
         merged = shapely.multipolygons(_polygons(shapely.union_all(parts)))
         warnings.append("coordinates: parts that overlap or share an edge were merged into one")
+    if warnings:
+        # written out and read again, an edge of more than 180 degrees would mean the short way
+        merged = shapely.multipolygons(_polygons(shapely.segmentize(merged, LONGEST_EDGE_DEG)))
     merged = shapely.orient_polygons(merged)
     area = Area(wkb=shapely.to_wkb(merged, byte_order=1))
     if merged.is_empty or (merged.area < SMALL_AREA_DEG2 and area_m2(area) < MIN_AREA_M2):

@@ -57,7 +57,10 @@ class Api:
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, key: str) -> Any:
         """The JSON of the answer; waits when it is told to."""
         while True:
-            answer = self._client.request(method, path, json=body, headers={"Authorization": f"Bearer {key}"})
+            try:
+                answer = self._client.request(method, path, json=body, headers={"Authorization": f"Bearer {key}"})
+            except httpx.HTTPError as error:
+                raise CommandError(f"{method} {path} was not answered: {type(error).__name__}") from error
             if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
                 break
             time.sleep(float(answer.headers.get("Retry-After", "1")))

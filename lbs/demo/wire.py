@@ -23,7 +23,11 @@ OK: Final = range(200, 300)
 
 
 class NoAnswerError(Exception):
-    """The server is away, hung up, or did not answer in time: ask again later."""
+    """The server is away, did not answer in time, or not in HTTP: ask again later."""
+
+
+class HungUpError(NoAnswerError):
+    """The server closed the connection instead of answering."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,7 @@ class Line:
             kept = self._open is not None
             try:
                 return await self._exchange(_head(method, path, self._host, headers) + data)
-            except NoAnswerError:
+            except HungUpError:
                 if not kept:
                     raise
                 return await self._exchange(_head(method, path, self._host, headers) + data)
@@ -79,9 +83,12 @@ class Line:
                 if headers.get("connection") == "close":
                     self.close()
                 return answer
-        except (OSError, EOFError, ValueError, TimeoutError) as error:
+        except (TimeoutError, ValueError) as error:
             self.close()
             raise NoAnswerError(type(error).__name__) from error
+        except (OSError, EOFError) as error:
+            self.close()
+            raise HungUpError(type(error).__name__) from error
         except asyncio.CancelledError:
             # half an answer would be taken for the next one's
             self.close()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(900)]
 
 KILLS = 10
-WINDOWS_S = {"engine": (0.0, 0.25), "worker": (0.3, 1.2)}
+WINDOWS_S = {"engine": (0.0, 0.1), "worker": (0.3, 1.2)}
 """How long after its first sign of life a process is killed; a worker needs a moment to get anywhere."""
 DEVICES, STEPS, EVERY_S = 150, 260, 10
 STORES = 36

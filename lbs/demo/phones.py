@@ -81,7 +81,8 @@ class Crowd:
         await asyncio.wait(self._walks)
 
     async def stop(self) -> None:
-        """No request is left under way."""
+        """No request is left under way, and no push begins another."""
+        self._loop = None
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -102,8 +103,11 @@ class Crowd:
         """A push reached a phone; called from the push service's threads."""
         self._tally.arrived(ChannelType.WEBPUSH, arrival, timed=True)
         if self._loop is not None and arrival.phone in self._phones:
-            phone = self._phones[arrival.phone]
-            self._loop.call_soon_threadsafe(lambda: self._begin(self._acknowledge(phone, arrival.message_id)))
+            self._loop.call_soon_threadsafe(self._take_in, self._phones[arrival.phone], arrival.message_id)
+
+    def _take_in(self, phone: Phone, message_id: str) -> None:
+        if self._loop is not None:
+            self._begin(self._acknowledge(phone, message_id))
 
     def on_webhook(self, arrival: Arrival) -> None:
         """A partner was told; its 2xx is all the receipt there is."""
@@ -182,7 +186,7 @@ class Crowd:
             message_id=item["message_id"], at_s=time.time(), title=item["title"], data=item["data"], phone=phone.name
         )
         if self._tally.arrived(ChannelType.INBOX, arrival, timed=timed):
-            self._begin(self._acknowledge(phone, arrival.message_id))
+            self._take_in(phone, arrival.message_id)
 
     async def _acknowledge(self, phone: Phone, message_id: str) -> None:
         await asyncio.sleep(phone.rng.uniform(*SEEN_AFTER_S))

@@ -42,6 +42,8 @@ class Device:
     """Candidate and open ones."""
     last_cell: int = 0
     last_seen_us: int = -NEVER_US
+    timers: set[int] = field(default_factory=set)
+    """When the shard is to look at the device again: pending entries of its heap, each once."""
 
     @property
     def last_good_us(self) -> int:
@@ -86,7 +88,7 @@ class ShardMemory:
         """Wakes the devices inside a fence when its new version, or its end, takes effect."""
         for device in self._devices.values():
             if fence_id in device.visits:
-                self._push_timer(device.scope, max(effective_us, 0), device.device_id)
+                self._push_timer(device, max(effective_us, 0))
 
     def handle(self, entries: Sequence[tuple[str, Entry]]) -> Effects:
         """Everything these entries do, in their order. On an exception this memory is void: load the shard again."""
@@ -187,10 +189,11 @@ class ShardMemory:
         """Lets the timers fire that are due by the entry's clock, in its scope only."""
         timers = self._timers.get(entry.scope, [])
         while timers and timers[0][0] <= entry.clock_us:
-            _, device_id = heapq.heappop(timers)
+            due_us, device_id = heapq.heappop(timers)
             device = self._devices.get(device_id)
             if device is None:
                 continue
+            device.timers.discard(due_us)
             for fence_id in sorted(device.visits):
                 self._follow_fence(device, fence_id, at_us=entry.clock_us, clock_us=entry.clock_us, effects=effects)
                 visit = device.visits.get(fence_id)
@@ -274,11 +277,14 @@ class ShardMemory:
         due_us = NEVER_US
         for visit in device.visits.values():
             due_us = min(due_us, self._fold(device, self._profile(visit), visit).due_us())
-        if due_us < NEVER_US:
-            self._push_timer(device.scope, due_us, device.device_id)
+        # one that is pending and earlier schedules the next when it fires: without this, every position would add one
+        if due_us < min(device.timers, default=NEVER_US):
+            self._push_timer(device, due_us)
 
-    def _push_timer(self, scope: TenantId, due_us: int, device_id: DeviceId) -> None:
-        heapq.heappush(self._timers.setdefault(scope, []), (due_us, device_id))
+    def _push_timer(self, device: Device, due_us: int) -> None:
+        if due_us not in device.timers:
+            device.timers.add(due_us)
+            heapq.heappush(self._timers.setdefault(device.scope, []), (due_us, device.device_id))
 
     def _remember_place(self, device: Device, position: StoredPosition, cell: int, effects: Effects) -> None:
         """Where a device was last, written only when its cell changes or a minute has passed."""

@@ -4,7 +4,7 @@ A route names the kind of caller it takes first, so that a wrong key is refused 
 transaction is committed before the answer leaves (`scope="function"`): a commit that fails answers 500.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -123,8 +123,15 @@ async def after_commit(request: Request) -> list[Callable[[], None]]:
 AfterCommit = Annotated[list[Callable[[], None]], Depends(after_commit)]
 
 
+async def tx_slot(services: ServicesDep) -> AsyncIterator[None]:
+    """Waits without a thread until a connection is surely free."""
+    async with services.tx_slots:
+        yield
+
+
 def tx(
     request: Request,
+    _slot: Annotated[None, Depends(tx_slot, scope="function")],
     caller: Authenticated,
     services: ServicesDep,
     body: Annotated[bytes, Depends(raw_body)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from offers.ssrf import AddressGuard
 
 API_CONNECTIONS = 10
+TX_SLOTS = 18
+"""Below twice API_CONNECTIONS, which is what the pool gives: the streams' receipts take one now and then."""
 READER_CONNECTIONS = 4
 
 
@@ -58,6 +61,8 @@ class Services:
     metrics: Metrics
     push_key: str
     """The VAPID public key that browsers subscribe with."""
+    tx_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TX_SLOTS), repr=False)
+    """Requests that may hold a connection at once: never more than there are, or threads would wait for each other."""
     _appender: Appender | None = None
 
     @property

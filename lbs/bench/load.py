@@ -46,7 +46,9 @@ async def _answer(reader: asyncio.StreamReader) -> bytes:
     return head[:12]
 
 
-async def hammer(url: str, requests: Sequence[bytes], *, seconds: float, expect: bytes = b"202") -> Tally:
+async def hammer(
+    url: str, requests: Sequence[bytes], *, seconds: float, at_least: int = 0, expect: bytes = b"202"
+) -> Tally:
     """Sends prepared requests over CONNECTIONS connections for so long; one request at a time on each."""
     parts = urlsplit(url)
     tally = Tally()
@@ -55,7 +57,7 @@ async def hammer(url: str, requests: Sequence[bytes], *, seconds: float, expect:
     async def one(start: int) -> None:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         i = start
-        while time.perf_counter() - begin < seconds:
+        while time.perf_counter() - begin < seconds or tally.answers < at_least:
             sent = time.perf_counter()
             writer.write(requests[i % len(requests)])
             status = await _answer(reader)

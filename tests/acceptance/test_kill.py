@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(900)]
 
 KILLS = 10
-WINDOWS_S = {"engine": (0.0, 0.1), "worker": (0.3, 1.2)}
+WINDOWS_S = {"engine": (0.0, 0.05), "worker": (0.3, 1.2)}
 """How long after its first sign of life a process is killed; a worker needs a moment to get anywhere."""
-DEVICES, STEPS, EVERY_S = 150, 260, 10
+DEVICES, STEPS, EVERY_S = 150, 440, 10
 STORES = 36
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SPACING_DEG = 0.004

@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 import pytest
 
-pytest_plugins = ["tests.support.servers"]
+pytest_plugins = ["tests.support.cli", "tests.support.servers"]
 
 _UNIT_TESTS: Final = Path(__file__).parent / "unit"
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from tests.support.cli import Cli
 
-pytest_plugins = ["tests.support.cli"]
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 COLUMNS = "device_id=trip,recorded_at=time_utc,lng=lon"

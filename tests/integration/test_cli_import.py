@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from tests.support.cli import Cli
 
-pytest_plugins = ["tests.support.cli"]
 pytestmark = pytest.mark.servers
 
 STORES = """\

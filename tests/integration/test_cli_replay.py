@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from tests.support.cli import Cli
 
-pytest_plugins = ["tests.support.cli"]
 pytestmark = pytest.mark.servers
 
 FENCES = "external_id,lat,lng,radius_m\nshop,60.17,24.94,100\n"

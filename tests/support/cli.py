@@ -1,6 +1,6 @@
 """The real command, as another process, on a database and a Redis prefix of the test's own.
 
-Use it with `pytest_plugins = ["tests.support.cli"]` and the fixture `cli`.
+It gives the fixture `cli`.
 """
 
 from __future__ import annotations

@@ -1,52 +1,52 @@
 """The shard loop: log entries in, committed visits and events out.
 
-What happens when something is down: Redis or Postgres away - the loop waits and tries again, nothing is lost because
-the offset moves only with its effects; kill -9 - the next owner repeats what was not committed; a poison entry - after
-three attempts it goes to `dead_letters` and the shard goes on; another engine takes over - this one's commits match no
-row.
+Several engines share the shards by lease (`leases`). What happens when something is down: Redis or Postgres away - the
+loop gives its shards back if it can, waits and tries again; nothing is lost because the offset moves only with its
+effects; kill -9 - the next owner repeats what was not committed; a poison entry - after three attempts it goes to
+`dead_letters` and the shard goes on; another engine took a shard over - this one's commits match no row, and it drops
+the shard; Redis lost its data - noticed within a second, written down, and the new log read from its start.
 """
 
 from __future__ import annotations
 
+import gc
 import time
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 import structlog
 
 from geofences import visits as ledger
-from geofences.errors import LogUnavailableError
-from geofences.log import START, Entry, EntryKind, PositionLog, id_after
-from geofences.model import POSITION_DTYPE, SHARDS, DeviceId, Shard
+from geofences.errors import LogFullError, LogUnavailableError, LostShardError
+from geofences.intake import Found, Intake, RawEntry, groups, packed_positions
+from geofences.leases import LEASE_S, Leases
+from geofences.log import Entry, EntryKind, PositionLog
 from geofences.shard import ShardMemory
+from geofences.sql import queries
 from geofences.visits import DeviceFacts, Effects, Identity, to_us
+from geofences.watch import EngineWatch, NoWatch
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
+    from geofences.model import DeviceId, Shard
     from geofences.refresh import FenceSnapshot
 
 log = structlog.get_logger(__name__)
 
-ENGINE_LOCK = 5_242_002
-"""Advisory lock: one engine works, others stand by."""
 ATTEMPTS = 3
 POLL_S = 0.25
 RETRY_S = 1.0
-READ_COUNT = 32
-"""Entries of a shard in one round; an entry holds at most 1,000 positions."""
-POSITIONS_A_COMMIT = 20_000
-"""Shards of a round share a transaction until it holds about so many."""
-TRIM_EVERY_S = 1.0
+LOOK_EVERY_S = 1.0
+"""How long the log keeps what is handled, and how long a loss of it may stay unnoticed."""
 FORGET_EVERY_S = 600.0
-
-RawEntry = tuple[str, dict[bytes, bytes]]
 
 
 class Engine:
-    """Owns all shards while it holds the engine lock."""
+    """Works on the shards that are leased to it, in one thread."""
 
     def __init__(
         self,
@@ -57,65 +57,115 @@ class Engine:
         now: Callable[[], datetime],
         beat: Callable[[], None],
         on_batch: Callable[[Sequence[Effects]], None] = lambda _: None,
+        lease_s: float = LEASE_S,
+        watch: EngineWatch | None = None,
     ) -> None:
         self._database = database
         self._log = position_log
+        self._intake = Intake(position_log)
         self._snapshot = snapshot
         self._now = now
         self._beat = beat
         self._on_batch = on_batch
+        self._leases = Leases(database, lease_s=lease_s)
+        self._watch = watch or NoWatch()
+        self._loaded = False
         self._shards: dict[Shard, ShardMemory] = {}
         self._attempts: dict[tuple[Shard, str], int] = {}
         self._ticked_us: dict[Shard, int] = {}
-        self._trimmed_s = 0.0
+        self._poll_at_s = self._look_at_s = 0.0
         self._forgot_s = time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
-        """Works until `stop`; a lost server is waited for."""
+        """Works until `stop`, then gives its shards back; a lost server is waited for."""
         while not stop.is_set():
             try:
-                self._own_and_work(stop)
-            except (sa.exc.DBAPIError, LogUnavailableError) as error:
+                self._work_until(stop)
+            except (sa.exc.DBAPIError, LogUnavailableError, LostShardError) as error:
                 log.warning("engine.waits", error=type(error).__name__)
-                self._shards.clear()
+                self._let_go()
                 stop.wait(RETRY_S)
+        self._let_go()
 
-    def _own_and_work(self, stop: threading.Event) -> None:
-        with self._database.connect().execution_options(isolation_level="AUTOCOMMIT") as holder:
-            while not holder.execute(sa.text("SELECT pg_try_advisory_lock(:lock)"), {"lock": ENGINE_LOCK}).scalar():
+    def _work_until(self, stop: threading.Event) -> None:
+        with closing(self._log.wakes()) as wakes:
+            wakes.wait(0)  # without the log there is nothing to own
+            if not self._loaded:
+                self._load_fences()
+            log.info("engine.started", owner=self._leases.owner, fences=len(self._snapshot.index))
+            while not stop.is_set():
+                self._attend()
+                self._work(wakes.wait(max(0.0, min(POLL_S, self._poll_at_s - time.monotonic()))), stop)
                 self._beat()
-                if stop.wait(RETRY_S):
-                    return
-            log.info("engine.started", shards=SHARDS)
-            wakes = self._log.wakes()
-            try:
-                self._take_over()
-                while not stop.is_set():
-                    self._work(wakes.wait(POLL_S))
-                    # holding the lock is what makes this process the owner: a lost connection ends the ownership
-                    holder.execute(sa.text("SELECT 1"))
-                    self._beat()
-            finally:
-                wakes.close()
-                self._shards.clear()
 
-    def _take_over(self) -> None:
+    def _load_fences(self) -> None:
         with self._database.connect() as connection:
             self._snapshot.load(connection)
-            places = ledger.load_places(connection)
-        last_ids = self._log.last_ids()
-        for shard, place in places.items():
-            if id_after(place.offset, last_ids[shard]):
-                log.error("engine.log_lost", shard=shard, offset=place.offset, last_id=last_ids[shard])
-                with self._database.begin() as connection:
-                    ledger.reset_place(connection, shard)
-        for shard in places:
+        self._loaded = True
+        # fences stay: walking through them again and again would only stop the loop
+        gc.collect()
+        gc.freeze()
+
+    def _let_go(self) -> None:
+        """Forgets all shards, and says so to the others if Postgres is there to be told."""
+        for shard in list(self._shards):
+            self._drop(shard)
+        self._leases.forget()
+        with suppress(sa.exc.DBAPIError):
+            self._leases.release()
+
+    def _attend(self) -> bool:
+        """Between batches: keeps the leases and looks after the log; True if any shard is not what it was."""
+        change = self._leases.attend()
+        for shard in change.gone:
+            self._drop(shard)
+        self._take_over(change.taken)
+        if change:
+            self._poll_at_s = 0.0
+            self._watch.owns(len(self._shards))
+            log.info("engine.shards", owned=len(self._shards), taken=len(change.taken), gone=len(change.gone))
+        begun_anew = False
+        if time.monotonic() >= self._look_at_s:
+            self._look_at_s = time.monotonic() + LOOK_EVERY_S
+            begun_anew = self._look_after_log(self._offsets(self._shards))
+            entries, oldest_s = self._intake.waiting()
+            self._watch.log_waits(entries=entries, oldest_s=oldest_s)
+        return bool(change) or begun_anew
+
+    def _drop(self, shard: Shard) -> None:
+        self._intake.forget(shard)
+        self._shards.pop(shard, None)
+        self._ticked_us.pop(shard, None)
+
+    def _offsets(self, shards: Iterable[Shard]) -> dict[Shard, str]:
+        """Of those that are owned."""
+        return {shard: self._shards[shard].place.offset for shard in shards if shard in self._shards}
+
+    def _take_over(self, taken: Iterable[Shard]) -> None:
+        shards = sorted(taken)
+        self._look_after_log({shard: self._leases.place(shard).offset for shard in shards})
+        for shard in shards:
+            if shard not in self._shards:
+                self._load(shard)
+            for gone in self._leases.renew():  # a long take-over must not cost what is taken over already
+                self._drop(gone)
+
+    def _look_after_log(self, offsets: dict[Shard, str]) -> bool:
+        """Forgets what is handled of these shards and sees whether anything else is gone; True if a log began anew."""
+        lost = self._intake.look(offsets)
+        if not lost:
+            return False
+        log.error("engine.log_lost", shards=len(lost), entries_at_least=sum(lost.values()))
+        self._watch.log_lost(shards=len(lost), entries_at_least=sum(lost.values()))
+        for shard, entries in lost.items():
+            self._leases.begin_log_anew(shard, entries_at_least=entries)
             self._load(shard)
+        return True
 
     def _load(self, shard: Shard) -> None:
-        """(Re)loads one shard's memory from Postgres: after take-over, and after a failed batch."""
+        """(Re)loads one shard's memory from Postgres: after take-over, and after a failed batch; LostShardError."""
+        place = self._leases.place(shard)
         with self._database.connect() as connection:
-            place = ledger.load_places(connection)[shard]
             unfinished = ledger.load_unfinished(connection, shard)
         memory = ShardMemory(
             shard,
@@ -135,25 +185,35 @@ class Engine:
         with self._database.connect() as connection:
             return ledger.known_identities(connection, wanted)
 
-    def _work(self, woken: set[Shard] | None) -> None:
-        """One round: new fences, then entries of the woken shards (all of them when nobody said which)."""
-        if woken is None:
+    def _work(self, woken: set[Shard] | None, stop: threading.Event) -> None:
+        """Entries of the woken shards; every poll interval, busy or not, those of all shards, new fences and ticks."""
+        shards: Iterable[Shard] = self._shards if woken is None else woken
+        if time.monotonic() >= self._poll_at_s:
+            self._poll_at_s = time.monotonic() + POLL_S
             self._refresh()
             self._append_ticks()
-        shards = self._shards if woken is None else woken
-        while True:
-            cursors = {shard: self._shards[shard].place.offset for shard in shards}
-            found = self._log.read(cursors, count=READ_COUNT)
-            if not found:
-                break
-            self._refresh()
-            for group in _groups(found):
-                self._process(group)
+            self._forget_fences()
+            shards = self._shards
+        while (offsets := self._offsets(shards)) and not stop.is_set():
+            found, shards = self._intake.read(offsets)
+            if found:
+                self._refresh()
+            for group in groups(found):
+                self._work_off(group)
                 self._beat()
-            shards = {shard for shard, entries in found.items() if len(entries) == READ_COUNT}
-            self._trim()
-            if not shards:
-                break
+                if self._attend() or stop.is_set():
+                    return  # what was read may be another engine's now; if not, it will be read again
+            if time.monotonic() >= self._poll_at_s:
+                return
+
+    def _work_off(self, group: Found) -> None:
+        begun_s = time.perf_counter()
+        self._process(group)
+        self._watch.handled(
+            entries=self._intake.handled(group, self._offsets(group)),
+            positions=packed_positions(group),
+            seconds=time.perf_counter() - begun_s,
+        )
 
     def _refresh(self) -> None:
         with self._database.connect() as connection:
@@ -161,6 +221,10 @@ class Engine:
         for fence_id, effective_us in changed:
             for memory in self._shards.values():
                 memory.fence_changed(fence_id, effective_us)
+        # a fence that always was in force, as in a sandbox, is not late
+        took_effect_us = [effective_us for _, effective_us in changed if effective_us > 0]
+        late_us = to_us(self._now()) - max(took_effect_us) if took_effect_us else None
+        self._watch.fences_polled(late_s=None if late_us is None else max(0.0, late_us / 1e6))
 
     def _append_ticks(self) -> None:
         """Time reaches a shard through its log: a tick for each shard with a timer due."""
@@ -170,10 +234,13 @@ class Engine:
             for shard, memory in self._shards.items()
             if memory.next_live_timer_us() <= now_us and self._ticked_us.get(shard, 0) < memory.next_live_timer_us()
         ]
-        self._log.append((shard, Entry(kind=EntryKind.TICK, clock_us=now_us)) for shard in due)
+        try:
+            self._log.append((shard, Entry(kind=EntryKind.TICK, clock_us=now_us)) for shard in due)
+        except LogFullError:
+            return  # reading on is what makes room
         self._ticked_us.update(dict.fromkeys(due, now_us))
 
-    def _process(self, found: dict[Shard, list[RawEntry]]) -> None:
+    def _process(self, found: Found) -> None:
         """Handles and commits a round; if that fails, shard by shard and then entry by entry, to find the culprit."""
         try:
             self._commit([self._handle(shard, entries) for shard, entries in sorted(found.items())])
@@ -182,7 +249,8 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - whatever a batch raises must not stop the other shards
             log.warning("engine.batch_failed", error=type(error).__name__, shards=len(found))
             for shard, entries in found.items():
-                self._load(shard)
+                if not self._reload(shard):
+                    continue
                 for entry in entries:
                     if not self._process_alone(shard, entry):
                         break
@@ -194,7 +262,8 @@ class Engine:
         except sa.exc.OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 - see _process
-            self._load(shard)
+            if not self._reload(shard):
+                return False
             attempts = self._attempts.get((shard, raw[0]), 0) + 1
             self._attempts[shard, raw[0]] = attempts
             log.warning("engine.entry_failed", shard=shard, entry_id=raw[0], attempts=attempts, error=repr(error)[:200])
@@ -204,6 +273,16 @@ class Engine:
         self._attempts.pop((shard, raw[0]), None)
         return True
 
+    def _reload(self, shard: Shard) -> bool:
+        """Loads a shard again; False if it is another engine's by now."""
+        try:
+            self._load(shard)
+        except LostShardError:
+            log.warning("engine.shard_lost", shard=shard)
+            self._drop(shard)
+            return False
+        return True
+
     def _bury(self, shard: Shard, raw: RawEntry, error: Exception) -> None:
         entry_id, fields = raw
         payload = b"\n".join(key + b"=" + value for key, value in fields.items())
@@ -211,38 +290,23 @@ class Engine:
         effects.dead.append((entry_id, payload, f"{type(error).__name__}: {error}"[:1000]))
         log.error("engine.entry_buried", shard=shard, entry_id=entry_id, error=type(error).__name__)
         self._commit([effects])
+        self._watch.buried()
 
     def _handle(self, shard: Shard, raw: Sequence[RawEntry]) -> Effects:
         return self._shards[shard].handle([(entry_id, Entry.from_fields(fields)) for entry_id, fields in raw])
 
     def _commit(self, batch: list[Effects]) -> None:
+        begun_s = time.perf_counter()
         with self._database.begin() as connection:
+            connection.execute(queries("geofences")["name_commit"], {"name": self._leases.name})
             ledger.commit(connection, batch)
+        self._watch.committed(seconds=time.perf_counter() - begun_s)
         for effects in batch:
             self._shards[effects.shard].advanced(effects)
         self._on_batch(batch)
 
-    def _trim(self) -> None:
-        """Forgets what is handled: log entries, and now and then fence versions that can judge nothing any more."""
+    def _forget_fences(self) -> None:
+        """Now and then, fence versions that can judge nothing any more."""
         if time.monotonic() - self._forgot_s > FORGET_EVERY_S:
             self._forgot_s = time.monotonic()
             self._snapshot.forget_old_versions()
-        if time.monotonic() - self._trimmed_s > TRIM_EVERY_S:
-            self._trimmed_s = time.monotonic()
-            self._log.trim(
-                {shard: memory.place.offset for shard, memory in self._shards.items() if memory.place.offset != START}
-            )
-
-
-def _groups(found: dict[Shard, list[RawEntry]]) -> Iterator[dict[Shard, list[RawEntry]]]:
-    """A round cut into transactions of bearable size, shards in order."""
-    group: dict[Shard, list[RawEntry]] = {}
-    size = 0
-    for shard, entries in sorted(found.items()):
-        group[shard] = entries
-        size += sum(len(fields.get(b"d", b"")) for _, fields in entries) // POSITION_DTYPE.itemsize
-        if size >= POSITIONS_A_COMMIT:
-            yield group
-            group, size = {}, 0
-    if group:
-        yield group

@@ -29,5 +29,9 @@ class LogUnavailableError(GeofencesError):
     """The position log cannot be reached: nothing was accepted."""
 
 
+class LogFullError(GeofencesError):
+    """The position log has no room: nothing was accepted, and there will be room once some of it is handled."""
+
+
 class LostShardError(GeofencesError):
     """Another engine owns the shard now: this one must stop writing to it."""

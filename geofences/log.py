@@ -8,21 +8,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import redis
 
-from geofences.errors import LogUnavailableError
+from geofences.errors import LogFullError, LogUnavailableError
 from geofences.model import POSITION_DTYPE, SHARDS, DeviceId, Positions, Shard, TenantId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 LIVE = TenantId(0)
 """The scope of all tenants that follow the wall clock; a sandbox tenant's replay has its own scope."""
 
 START = "0-0"
+
+# XINFO itself would send the first and the last entry with all their positions
+_LOOK: Final = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+if ARGV[1] ~= '' then redis.call('XTRIM', KEYS[1], 'MINID', '=', ARGV[1]) end
+local info, found = redis.call('XINFO', 'STREAM', KEYS[1]), {}
+for i = 1, #info, 2 do found[info[i]] = info[i + 1] end
+local first, time = found['first-entry'], redis.call('TIME')
+return {found['last-generated-id'], found['entries-added'], found['length'], first and first[1] or '',
+        time[1] .. '.' .. string.format('%06d', time[2])}
+"""
 
 
 class EntryKind(StrEnum):
@@ -107,6 +118,59 @@ def _id(text: str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
+def _next_id(text: str) -> str:
+    milliseconds, sequence = _id(text)
+    return f"{milliseconds}-{sequence + 1}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A shard's stream at one moment."""
+
+    last_id: str = START
+    """Of the newest entry ever appended, trimmed or not."""
+    added: int = 0
+    """Entries ever appended."""
+    length: int = 0
+    oldest_s: float = 0.0
+    """Age of the oldest entry that is still there, by Redis's clock; 0 for none."""
+
+    @property
+    def gone(self) -> int:
+        """Entries that were there once and are not any more."""
+        return self.added - self.length
+
+
+def lost_entries(before: Look | None, now: Look, *, offset: str, handled: int) -> int | None:
+    """How many entries went without being handled, as far as can be known; None if the log has lost nothing.
+
+    Both looks forgot what was handled: `offset` is the last entry that `now` forgot, and `handled` entries came to be
+    handled in between. What is gone must then be exactly what was handled. Without an earlier look a loss is seen if
+    the entry `offset` was never in this stream; how much was lost is not known then, and the answer is 0. A stream that
+    lost its tail and was longer again before anybody looked shows nothing.
+
+    >>> lost_entries(Look(last_id="7-0", added=7, length=3), Look(), offset="5-0", handled=1)
+    2
+    """
+    if before is None:
+        never_there = id_after(offset, now.last_id) or not now.gone
+        return 0 if offset != START and never_there else None
+    expected = before.gone + handled
+    begun_anew = now.added < before.added or id_after(before.last_id, now.last_id) or now.gone < expected
+    if begun_anew:
+        handled_of_old = max(0, handled - now.gone)
+        return max(0, before.length - handled_of_old)
+    return now.gone - expected or None
+
+
+def _as_look(answer: Any) -> Look:
+    if not answer:
+        return Look()
+    last_id, added, length, first_id, now_s = answer
+    oldest_s = float(now_s) - _id(first_id.decode())[0] / 1000 if length else 0.0
+    return Look(last_id=last_id.decode(), added=added, length=length, oldest_s=max(0.0, oldest_s))
+
+
 class PositionLog:
     """The log as the engine, the scheduler and `lbs replay` use it. The ingest route appends through `lbs.appender`."""
 
@@ -140,29 +204,22 @@ class PositionLog:
                 found[shard] = [(entry_id.decode(), fields) for entry_id, fields in entries]
         return found
 
+    def look(self, handled: Mapping[Shard, str | None]) -> dict[Shard, Look]:
+        """What each stream holds, after forgetting its entries up to the one that is handled (None: forget nothing).
+
+        Forgetting and looking are one step of Redis, so that `length` counts exactly what waits.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        for shard, offset in handled.items():
+            first_kept = "" if offset is None else _next_id(offset)
+            pipeline.eval(_LOOK, 1, stream_key(self._prefix, shard), first_kept)
+        answers = self._call(pipeline.execute) if handled else []
+        return {shard: _as_look(answer) for shard, answer in zip(handled, answers, strict=True)}
+
     def last_ids(self) -> dict[Shard, str]:
         """The id of the newest entry ever appended to each shard, trimmed or not; 0-0 for none."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for shard in range(SHARDS):
-            pipeline.exists(stream_key(self._prefix, shard))
-        existing = [Shard(shard) for shard, yes in enumerate(self._call(pipeline.execute)) if yes]
-        pipeline = self._redis.pipeline(transaction=False)
-        for shard in existing:
-            pipeline.xinfo_stream(stream_key(self._prefix, shard))
-        infos = self._call(pipeline.execute) if existing else []
-        found = {Shard(shard): START for shard in range(SHARDS)}
-        for shard, info in zip(existing, infos, strict=True):
-            last = info["last-generated-id"]
-            found[shard] = last.decode() if isinstance(last, bytes) else str(last)
-        return found
-
-    def trim(self, offsets: dict[Shard, str]) -> None:
-        """Forgets entries whose effects are committed; approximate, so it costs next to nothing."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for shard, offset in offsets.items():
-            pipeline.xtrim(stream_key(self._prefix, shard), minid=offset, approximate=True)
-        if offsets:
-            self._call(pipeline.execute)
+        looks = self.look({Shard(shard): None for shard in range(SHARDS)})
+        return {shard: look.last_id for shard, look in looks.items()}
 
     def lengths(self) -> dict[Shard, int]:
         pipeline = self._redis.pipeline(transaction=False)
@@ -176,6 +233,8 @@ class PositionLog:
     def _call(self, call: Any) -> Any:
         try:
             return call()
+        except redis.exceptions.OutOfMemoryError as error:
+            raise LogFullError("Redis has reached its maxmemory") from error
         except redis.RedisError as error:
             raise LogUnavailableError(f"the position log does not answer: {type(error).__name__}") from error
 

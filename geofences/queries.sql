@@ -6,6 +6,60 @@ SELECT shard, epoch, "offset", seq FROM geofences.shards ORDER BY shard
 -- name: reset_shard
 UPDATE geofences.shards SET "offset" = '0-0', epoch = epoch + 1 WHERE shard = :shard
 
+-- name: renew_leases
+-- shows that the engine lives, and answers the shards that are still its own
+WITH living AS (
+    INSERT INTO geofences.engines (owner, seen_at) VALUES (:owner, clock_timestamp())
+    ON CONFLICT (owner) DO UPDATE SET seen_at = EXCLUDED.seen_at
+)
+UPDATE geofences.shards SET leased_until = clock_timestamp() + make_interval(secs => :lease_s)
+WHERE owner = :owner
+RETURNING shard
+
+-- name: engine_share
+-- living engines, those of them before this one in order, and shards that are nobody's
+SELECT count(*) AS engines,
+       count(*) FILTER (WHERE owner < :owner) AS before,
+       (SELECT count(*) FROM geofences.shards WHERE owner IS NULL OR leased_until < clock_timestamp()) AS free
+FROM geofences.engines
+WHERE seen_at > clock_timestamp() - make_interval(secs => :lease_s)
+
+-- name: take_shards
+-- a row that somebody holds is passed over: its owner may be committing at this very moment
+WITH free AS (
+    SELECT shard FROM geofences.shards
+    WHERE owner IS NULL OR leased_until < clock_timestamp()
+    ORDER BY shard LIMIT :n
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE geofences.shards AS s
+SET owner = :owner, leased_until = clock_timestamp() + make_interval(secs => :lease_s), epoch = s.epoch + 1
+FROM free WHERE s.shard = free.shard
+RETURNING s.shard
+
+-- name: owned_place
+SELECT epoch, "offset", seq FROM geofences.shards WHERE shard = :shard AND owner = :owner
+
+-- name: name_commit
+-- until the transaction ends, so that the next owner can tell whose it is
+SELECT set_config('application_name', :name, true)
+
+-- name: end_stalled_commits
+-- a commit of an engine whose lease ended long ago holds its shards' rows for as long as the engine stands still
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid()
+  AND datname = current_database()
+  AND application_name IN (
+      SELECT 'lbs engine ' || owner FROM geofences.shards
+      WHERE leased_until < clock_timestamp() - make_interval(secs => :grace_s)
+  )
+
+-- name: begin_log_anew
+WITH told AS (
+    INSERT INTO geofences.log_losses (shard, entries_at_least) VALUES (:shard, :entries_at_least)
+)
+UPDATE geofences.shards SET "offset" = '0-0', epoch = epoch + 1 WHERE shard = :shard AND owner = :owner
+
 -- name: unfinished_visits
 SELECT * FROM geofences.visits
 WHERE shard = :shard AND status IN ('candidate', 'open')

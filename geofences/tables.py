@@ -231,6 +231,28 @@ shards = sa.Table(
     sa.Column("offset", sa.Text, nullable=False, server_default="0-0"),
     # number of the newest event of this shard
     sa.Column("seq", sa.BigInteger, nullable=False, server_default="0"),
+    # the engine that works on it, and until when nobody else may, by the database's clock
+    sa.Column("owner", sa.Text),
+    timestamp("leased_until", nullable=True),
+    schema=SCHEMA,
+)
+
+engines = sa.Table(
+    "engines",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    # when it last renewed its leases; one that is silent for the length of a lease counts as dead
+    timestamp("seen_at"),
+    schema=SCHEMA,
+)
+
+log_losses = sa.Table(
+    "log_losses",
+    metadata,
+    sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.DateTime(timezone=True), primary_key=True, server_default=sa.func.clock_timestamp()),
+    # entries that were waiting when the log was last looked at; more may have come and gone since
+    sa.Column("entries_at_least", sa.BigInteger, nullable=False),
     schema=SCHEMA,
 )
 

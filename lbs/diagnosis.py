@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 import migrations
-from geofences.engine import ENGINE_LOCK
 from geofences.errors import LogUnavailableError
 from geofences.log import id_after
+from geofences.model import SHARDS
 from geofences.visits import load_places
 from geofences.zones import tzdata_version
 from lbs import clock
@@ -33,6 +33,7 @@ OLDEST_POSTGIS: Final = 3
 OLDEST_REDIS: Final = 7
 MAX_SKEW_S: Final = 2.0
 MAX_LAG_S: Final = 10.0
+LATELY: Final = "24 hours"
 PARTITIONED: Final = ("geofences.positions", "geofences.events", "offers.decisions")
 
 
@@ -159,14 +160,33 @@ def _tables(connection: sa.Connection) -> Iterator[Check]:
         dead,
         "entries of the log could not be handled: the table geofences.dead_letters says which and why",
     )
-    engines = connection.execute(
+    yield from _engines(connection)
+
+
+def _engines(connection: sa.Connection) -> Iterator[Check]:
+    owners = connection.execute(
         sa.text(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = :lock AND granted"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            "SELECT count(*) AS shards, count(DISTINCT owner) AS engines FROM geofences.shards"
+            " WHERE leased_until > clock_timestamp()"
+        )
+    ).one()
+    found = f"{owners.engines} own {owners.shards} of {SHARDS} shards" if owners.engines else "none works"
+    yield Check(name="engines", found=found)
+    losses = connection.execute(
+        sa.text(
+            "SELECT count(*) AS shards, sum(entries_at_least) AS entries, max(at) AS last FROM geofences.log_losses"
+            " WHERE at > clock_timestamp() - CAST(:lately AS interval)"
         ),
-        {"lock": ENGINE_LOCK},
-    ).scalar_one()
-    yield Check(name="engine", found="works" if engines else "none works")
+        {"lately": LATELY},
+    ).one()
+    yield good_if(
+        not losses.shards,
+        "log losses",
+        f"{losses.shards} shards, at least {losses.entries} entries, last at {losses.last:%Y-%m-%d %H:%M:%S} UTC"
+        if losses.shards
+        else f"none in {LATELY}",
+        "Redis lost entries that waited: see its persistence and what happened to it then; phones may send again",
+    )
 
 
 def _redis(settings: Settings) -> Iterator[Check]:
@@ -217,7 +237,7 @@ def _lag(settings: Settings) -> Iterator[Check]:
             not lost,
             "log",
             f"{len(lost)} shards ahead of it" if lost else f"{sum(log.lengths().values())} entries kept",
-            "Redis lost its data, or LBS_REDIS_PREFIX changed: restart the engine, which then begins the log anew",
+            "Redis lost its data, or LBS_REDIS_PREFIX changed: a running engine begins the log anew within seconds",
         )
         waiting = log.read({shard: place.offset for shard, place in places.items()}, count=1)
         oldest_ms = min((int(entries[0][0].partition("-")[0]) for entries in waiting.values()), default=None)

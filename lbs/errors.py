@@ -91,6 +91,7 @@ ANSWERS: Final[dict[type[Exception], Answer]] = {
     geofences.NotFoundError: Answer(404, "not-found", "Not found"),
     geofences.ConflictError: Answer(409, "conflict", "It exists already, or its state does not allow this"),
     geofences.LogUnavailableError: Answer(503, "log-unavailable", "Nothing was accepted", retry_after_s=1),
+    geofences.LogFullError: Answer(429, "log-full", "The position log is full", retry_after_s=5),
     geofences.LostShardError: Answer(500, "internal", "Internal error"),
     offers.ForbiddenAddressError: Answer(422, "forbidden-address", "An address that may not be called"),
     offers.InvalidSubscriptionError: Answer(422, "invalid-channel", "The channel's address is malformed"),

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     register_per_minute: Annotated[
         int, Field(gt=0, description="Devices that one publishable key may register a minute.")
     ] = 600
+    lease_s: Annotated[
+        float, Field(ge=1, le=60, description="How long a silent engine keeps its shards before others take them.")
+    ] = 6
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")

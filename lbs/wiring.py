@@ -87,6 +87,7 @@ def position_engine(settings: Settings, beat: Callable[[], None]) -> Engine:
         snapshot=FenceSnapshot(now=clock.now),
         now=clock.now,
         beat=beat,
+        lease_s=settings.lease_s,
     )
 
 

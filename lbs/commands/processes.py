@@ -44,7 +44,7 @@ def api(*, host: Host = None, port: Port = None) -> None:
 
 
 def engine() -> None:
-    """Handle positions: read the log, match fences, write visits and events. One works, others stand by."""
+    """Handle positions: read the log, match fences, write visits and events. Run several: they share the shards."""
     _run("engine", lambda settings, beat: _wiring().position_engine(settings, beat))
 
 

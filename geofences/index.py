@@ -17,6 +17,8 @@ import numpy as np
 
 from geofences.columns import NEVER_US, Columns
 from geofences.errors import ConflictError, InvalidPositionError, NotFoundError
+from geofences.fence_records import FenceRecords
+from geofences.fence_tables import BOX_DTYPE, FenceTables
 from geofences.model import UNKNOWN_ACCURACY_M, Cell, Fence, FenceId, Floats, Int32s, Int64s, LatLng, Pairs
 from geofences.ragged import expand
 
@@ -87,12 +89,12 @@ class FenceIndex:
     def __init__(self, fences: Iterable[Fence] = ()) -> None:
         self.columns = Columns.empty(FIRST_SLOTS)
         """Read by slot. Replaced when it grows: take it after the slots, and only once."""
+        self._records = FenceRecords(on_replaced=lambda: None)
         self._buckets: dict[int, Int32s] = {}
         self._cells_by_res: Counter[int] = Counter()
         """How many cells of fences there are in each resolution in use."""
         self._versions: dict[FenceId, tuple[int, ...]] = {}
         """Slots of each fence by rising version."""
-        self._free: list[int] = []
         self._resting: list[int] = []
         self._top = 0
         self._held = 0
@@ -115,15 +117,14 @@ class FenceIndex:
         if not fences:
             return []
         self._check_new(fences)
-        slots = [self._new_slot() for _ in fences]
+        slots = [self._new_slot(fence) for fence in fences]
         self.columns.fill(np.array(slots, dtype=np.int32), fences)
         self._fill_buckets(slots, fences)
         version = self.columns.version
         for slot, fence in zip(slots, fences, strict=True):
             held = (*self._versions.get(fence.fence_id, ()), slot)
-            self._versions[fence.fence_id] = (
-                tuple(sorted(held, key=lambda s: int(version[s]))) if len(held) > 1 else held
-            )
+            self._versions[fence.fence_id] = tuple(sorted(held, key=lambda s: int(version[s])))
+            self._link(fence.fence_id)
         self._held += len(fences)
         return slots
 
@@ -134,18 +135,38 @@ class FenceIndex:
             raise NotFoundError(f"fence {fence_id} version {version} is not in the index")
         self.columns.fence[slot] = replace(self.fence_at(slot), valid_to_us=valid_to_us)
         self.columns.valid_to_us[slot] = valid_to_us
+        self._records.change(slot, "valid_to_us", valid_to_us)
 
     def forget_before(self, horizon_us: int) -> int:
         """Remove the versions that ended at or before the horizon; returns how many.
 
         Their slots rest until the next call, so that a batch that is being matched meanwhile finds nothing in them.
         """
-        self._free += self._resting
+        for slot in self._resting:
+            self._records.recycle(slot)
         valid_to_us = self.columns.valid_to_us[: self._top]
         self._resting = np.flatnonzero((valid_to_us <= horizon_us) & (valid_to_us != NEVER_US)).tolist()
         for slot in self._resting:
             self._forget(slot)
         return len(self._resting)
+
+    @property
+    def tables(self) -> FenceTables:
+        """The arrays of this moment, for compiled code; take them once for a piece of work."""
+        records, shapes = self._records, self._records.shapes.data
+        return FenceTables(
+            fences=records.fences.data,
+            profiles=records.profiles,
+            circles=shapes,
+            boxes=shapes.view(BOX_DTYPE),
+            areas=records.areas.data,
+            vertices=records.vertices.data,
+            wide_vertices=records.wide_vertices.data,
+            bands=records.bands.data,
+            cell_keys=np.zeros(1, dtype=np.int64),
+            cell_values=np.zeros(1, dtype=np.int32),
+            cell_pool=np.zeros(1, dtype=np.int32),
+        )
 
     def slot_of(self, fence_id: FenceId, version: int) -> int | None:
         slots = self._versions.get(fence_id, ())
@@ -243,13 +264,12 @@ class FenceIndex:
         position, element = expand(first[which], count[which])
         return position, np.concatenate([NO_SLOTS, *buckets])[element]
 
-    def _new_slot(self) -> int:
-        if self._free:
-            return self._free.pop()
-        if self._top == len(self.columns.fence_id):
-            self.columns = self.columns.grown(2 * self._top)
-        self._top += 1
-        return self._top - 1
+    def _new_slot(self, fence: Fence) -> int:
+        slot = self._records.put(fence)
+        while slot >= len(self.columns.fence_id):
+            self.columns = self.columns.grown(2 * len(self.columns.fence_id))
+        self._top = max(self._top, slot + 1)
+        return slot
 
     def _check_new(self, fences: Sequence[Fence]) -> None:
         new: set[tuple[FenceId, int]] = set()
@@ -289,5 +309,12 @@ class FenceIndex:
             self._versions[fence.fence_id] = rest_of_fence
         else:
             del self._versions[fence.fence_id]
+        self._link(fence.fence_id)
+        self._records.clear(slot)
         self.columns.clear(slot)
         self._held -= 1
+
+    def _link(self, fence_id: FenceId) -> None:
+        slots = self._versions.get(fence_id, ())
+        for slot, after in zip(slots, (*slots[1:], -1), strict=False):
+            self._records.change(slot, "next_slot", after)

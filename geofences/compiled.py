@@ -1,0 +1,68 @@
+"""How inner loops are compiled: once, without the GIL, kept on disk, and never kept longer than what they call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numba
+from numba.extending import intrinsic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+_newest_source_s: list[float] = [0.0]
+"""When the newest of the modules compiled from so far was written; callees are imported before their callers."""
+
+
+def compiled(function: F) -> F:
+    """A function that numba compiles at its first call, for each combination of argument types, without fast-math."""
+    _forget_stale(function)
+    decorated: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return cast("F", decorated)
+
+
+def compiled_loosely(function: F) -> F:
+    """The same, with products and sums contracted into one rounding, so that loops over columns become vector code."""
+    _forget_stale(function)
+    loose = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
+    decorated: Any = loose(function)
+    return cast("F", decorated)
+
+
+def inlined(function: F) -> F:
+    """A function compiled into those that call it, so that their loops can become vector code."""
+    _forget_stale(function)
+    decorated: Any = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
+    return cast("F", decorated)
+
+
+def _forget_stale(function: Callable[..., Any]) -> None:
+    """Delete what numba kept of a function before a module below it changed: numba looks at the function's own file."""
+    source = Path(function.__code__.co_filename)
+    _newest_source_s[0] = max(_newest_source_s[0], source.stat().st_mtime)
+    for kept in (source.parent / "__pycache__").glob(f"{source.stem}.{function.__qualname__}-*.nbi"):
+        try:
+            if kept.stat().st_mtime < _newest_source_s[0]:
+                kept.unlink()
+        except OSError:  # another process was first, or the folder is not ours to write: then its owner compiled it
+            continue
+
+
+def _fence(ordering: str) -> Any:
+    def typed(_typing_context: Any) -> Any:
+        def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+            builder.fence(ordering)
+            return context.get_dummy_value()
+
+        return numba.types.void(), generate
+
+    return intrinsic(typed)
+
+
+release_fence = _fence("release")
+"""All that was written before is seen by whoever sees what is written after."""
+acquire_fence = _fence("acquire")
+"""What is read after is no older than what was read before."""

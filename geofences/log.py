@@ -146,8 +146,8 @@ def lost_entries(before: Look | None, now: Look, *, offset: str, handled: int) -
 
     Both looks forgot what was handled: `offset` is the last entry that `now` forgot, and `handled` entries came to be
     handled in between. What is gone must then be exactly what was handled. Without an earlier look a loss is seen if
-    the entry `offset` was never in this stream; how much was lost is not known then, and the answer is 0. A stream that
-    lost its tail and was longer again before anybody looked shows nothing.
+    the entry `offset` was never in this stream; how much was lost is not known then, and the answer is 0. Nothing shows
+    if only a stream's tail, or a stream of which nothing was ever handled, is lost and has grown longer again since.
 
     >>> lost_entries(Look(last_id="7-0", added=7, length=3), Look(), offset="5-0", handled=1)
     2

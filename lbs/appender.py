@@ -1,8 +1,9 @@
 """The ingest route's way into the position log: what arrives while one round trip is under way goes out as the next.
 
 Appends of one event-loop tick, and of the round trip before it, become one pipeline: one XADD a shard and one wake. A
-request is answered when the log has its positions. If Redis is away every waiting request gets LogUnavailableError;
-an append whose answer was lost may have happened, and repeating it does no harm, for positions are a set.
+request is answered when the log has its positions, all in one entry: they are taken together or not at all. If Redis is
+away every waiting request gets LogUnavailableError; an append whose answer was lost may have happened, and repeating it
+does no harm, for positions are a set.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ import numpy as np
 import redis
 import structlog
 
-from geofences.errors import LogUnavailableError
+from geofences.errors import LogFullError, LogUnavailableError
 from geofences.log import Entry, EntryKind, stream_key, wake_channel
 from geofences.visits import to_us
 from lbs.errors import TooManyRequestsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from redis.asyncio import Redis
 
+    from geofences.errors import GeofencesError
     from geofences.model import Positions, Shard
 
 log = structlog.get_logger(__name__)
@@ -37,47 +39,73 @@ MAX_MERGED: Final = 8_192
 
 
 @dataclass(slots=True)
+class _Group:
+    """Entries that go out as one."""
+
+    entries: list[Entry]
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def positions(self) -> int:
+        return sum(len(entry.positions) for entry in self.entries if entry.positions is not None)
+
+
+@dataclass(slots=True)
 class _Batch:
     """What goes out with the next pipeline."""
 
-    entries: dict[Shard, list[list[Entry]]] = field(default_factory=dict)
-    """For each shard its entries in order; those of one inner list become one."""
+    groups: dict[Shard, list[_Group]] = field(default_factory=dict)
+    """Of each shard in order."""
     positions: int = 0
-    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Appender:
     """Belongs to one event loop; `append` is called from its coroutines only."""
 
     def __init__(
-        self, client: Redis, *, prefix: str, now: Callable[[], datetime], max_waiting: int = MAX_WAITING
+        self,
+        client: Redis,
+        *,
+        prefix: str,
+        now: Callable[[], datetime],
+        max_waiting: int = MAX_WAITING,
+        is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._redis = client
         self._prefix = prefix
         self._now = now
         self._max_waiting = max_waiting
+        self._is_full = is_full
         self._next: _Batch | None = None
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
 
+    def check_room(self, positions: int = 1) -> None:
+        """LogFullError if the log may not grow, TooManyRequestsError if too much is on its way to it."""
+        if self._is_full():
+            raise LogFullError("positions arrive faster than they are handled")
+        if self._waiting + positions > self._max_waiting:
+            raise TooManyRequestsError("positions arrive faster than the log takes them", retry_after_s=1)
+
     async def append(self, shard: Shard, entry: Entry) -> None:
         """Returns when the log has the entry; its clock is set when it goes out.
 
-        TooManyRequestsError if too much is waiting already, LogUnavailableError if Redis does not take it.
+        Positions are refused as `check_room` says; a change of consent is always tried. LogFullError if Redis has
+        reached its memory limit, LogUnavailableError if it does not take the entry for another reason.
         """
         positions = 0 if entry.positions is None else len(entry.positions)
-        if self._waiting + positions > self._max_waiting:
-            raise TooManyRequestsError("positions arrive faster than the log takes them", retry_after_s=1)
+        if positions:
+            self.check_room(positions)
         self._waiting += positions
         batch = self._next
         if batch is None:
             batch = self._next = _Batch()
         batch.positions += positions
-        _join(batch.entries.setdefault(shard, []), entry)
+        group = _join(batch.groups.setdefault(shard, []), entry)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._send_all(), name="lbs-appender")
         # one request that goes away must not cancel the append of the others
-        await asyncio.shield(batch.done)
+        await asyncio.shield(group.done)
 
     async def close(self) -> None:
         """Waits for what is under way."""
@@ -90,43 +118,52 @@ class Appender:
         await asyncio.sleep(0)
         while (batch := self._next) is not None:
             self._next = None
+            groups = [group for of_shard in batch.groups.values() for group in of_shard]
             try:
-                await self._send(batch)
+                answers: Sequence[object] = await self._send(batch)
             except (redis.RedisError, OSError) as error:
-                log.warning("log.unavailable", error=type(error).__name__)
-                batch.done.set_exception(
-                    LogUnavailableError(f"the position log does not answer: {type(error).__name__}")
-                )
-                batch.done.exception()  # whoever waited may be gone: that is no error
-            else:
-                batch.done.set_result(None)
+                answers = [error] * len(groups)
             finally:
                 self._waiting -= batch.positions
+            # each group stands for itself: at its memory limit Redis may have taken some and refused others
+            for group, answer in zip(groups, answers, strict=True):
+                if isinstance(answer, Exception):
+                    group.done.set_exception(_refusal(answer))
+                    group.done.exception()  # whoever waited may be gone: that is no error
+                else:
+                    group.done.set_result(None)
 
-    async def _send(self, batch: _Batch) -> None:
+    async def _send(self, batch: _Batch) -> list[object]:
+        """Redis's answer to each group, in order."""
         clock_us = to_us(self._now())
         pipeline = self._redis.pipeline(transaction=False)
-        for shard, groups in batch.entries.items():
+        for shard, groups in batch.groups.items():
             key = stream_key(self._prefix, shard)
             for group in groups:
-                pipeline.xadd(key, _merged(group, clock_us).to_fields())  # type: ignore[arg-type]  # bytes are fine
-        pipeline.publish(wake_channel(self._prefix), ",".join(map(str, sorted(batch.entries))))
-        await pipeline.execute()
+                pipeline.xadd(key, _merged(group.entries, clock_us).to_fields())  # type: ignore[arg-type]  # bytes are fine
+        pipeline.publish(wake_channel(self._prefix), ",".join(map(str, sorted(batch.groups))))
+        answers: list[object] = await pipeline.execute(raise_on_error=False)
+        return answers[:-1]
 
 
-def _join(groups: list[list[Entry]], entry: Entry) -> None:
-    """Adds an entry to the last group if they can be one; a shard's order is kept."""
+def _refusal(error: Exception) -> GeofencesError:
+    log.warning("log.unavailable", error=type(error).__name__)
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return LogFullError("Redis has reached its memory limit")
+    return LogUnavailableError(f"the position log does not answer: {type(error).__name__}")
+
+
+def _join(groups: list[_Group], entry: Entry) -> _Group:
+    """The last group if the entry can be one with it, else a new one; a shard's order is kept."""
     if groups and entry.positions is not None:
         last = groups[-1]
-        alike = last[0].kind is EntryKind.POSITIONS and last[0].scope == entry.scope
-        if alike and last[0].filters == entry.filters and _count(last) + len(entry.positions) <= MAX_MERGED:
-            last.append(entry)
-            return
-    groups.append([entry])
-
-
-def _count(group: list[Entry]) -> int:
-    return sum(len(entry.positions) for entry in group if entry.positions is not None)
+        first = last.entries[0]
+        alike = first.kind is EntryKind.POSITIONS and first.scope == entry.scope and first.filters == entry.filters
+        if alike and last.positions + len(entry.positions) <= MAX_MERGED:
+            last.entries.append(entry)
+            return last
+    groups.append(_Group([entry]))
+    return groups[-1]
 
 
 def _merged(group: list[Entry], clock_us: int) -> Entry:

@@ -33,6 +33,8 @@ OLDEST_POSTGIS: Final = 3
 OLDEST_REDIS: Final = 7
 MAX_SKEW_S: Final = 2.0
 MAX_LAG_S: Final = 10.0
+ROOM_TO_SPARE: Final = 1.25
+"""Redis needs memory for more than the log, and the log may grow a little past its limit."""
 LATELY: Final = "24 hours"
 PARTITIONED: Final = ("geofences.positions", "geofences.events", "offers.decisions")
 
@@ -210,6 +212,13 @@ def _redis(settings: Settings) -> Iterator[Check]:
         "redis eviction",
         policy,
         "set `maxmemory-policy noeviction`: the log must not lose entries that wait",
+    )
+    limit = int(info.get("maxmemory", 0))
+    yield good_if(
+        limit == 0 or limit >= settings.log_max_bytes * ROOM_TO_SPARE,
+        "redis memory",
+        f"maxmemory {limit:,} bytes" if limit else "no limit",
+        f"raise `maxmemory`, or lower LBS_LOG_MAX_BYTES [{settings.log_max_bytes:,}] well below it",
     )
 
 

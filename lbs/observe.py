@@ -51,6 +51,8 @@ class Metrics:
         self.positions_rejected = Counter(
             "lbs_positions_rejected", "Positions that were refused, by reason.", ["reason"], registry=registry
         )
+        self.log_bytes = Gauge("lbs_log_bytes", "Memory of the position log in Redis, by samples.", registry=registry)
+        self.log_entries = Gauge("lbs_log_entries", "Entries in the position log.", registry=registry)
         self.memory_age_s = Gauge("lbs_memory_age_seconds", "Since the snapshots were in step.", registry=registry)
         self.memory_size = Gauge("lbs_memory_size", "Things held in memory, by kind.", ["kind"], registry=registry)
 

@@ -16,6 +16,7 @@ from lbs import clock
 from lbs.appender import Appender
 from lbs.auth import DeviceTokens, KeyRing
 from lbs.directory import DeviceDirectory
+from lbs.log_room import LogRoom
 from lbs.memory import ApiMemory
 from lbs.observe import Metrics
 from lbs.secrets import Vault, derive
@@ -64,12 +65,19 @@ class Services:
     tx_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TX_SLOTS), repr=False)
     """Requests that may hold a connection at once: never more than there are, or threads would wait for each other."""
     _appender: Appender | None = None
+    _room: LogRoom | None = None
 
     @property
     def appender(self) -> Appender:
         """Made in the running event loop, when the application starts."""
         assert self._appender is not None, "the application has not started"
         return self._appender
+
+    @property
+    def room(self) -> LogRoom:
+        """Made with the appender, which asks it."""
+        assert self._room is not None, "the application has not started"
+        return self._room
 
     def effective_at(self, now: datetime, *, sandbox: bool) -> datetime:
         """When a change of a fence takes effect; in a sandbox, whose data has a clock of its own, it always was so."""
@@ -80,7 +88,10 @@ class Services:
         url = self.settings.redis_url
         assert url is not None, "settings are resolved before wiring"
         client = redis.asyncio.Redis.from_url(url.get_secret_value(), socket_timeout=10, socket_connect_timeout=5)
-        self._appender = Appender(client, prefix=self.settings.redis_prefix, now=self.now)
+        prefix = self.settings.redis_prefix
+        self._room = room = LogRoom(client, prefix=prefix, max_bytes=self.settings.log_max_bytes)
+        self._appender = Appender(client, prefix=prefix, now=self.now, is_full=lambda: room.full)
+        self._room.start()
         self.memory.start()
         self.streams.start()
 
@@ -88,6 +99,7 @@ class Services:
         """Waits for appends under way, then lets go of every server."""
         self.memory.stop()
         self.streams.stop()
+        await self.room.close()
         await self.appender.close()
         self.redis.close()
         for engine in (self.api, self.reader, self.eraser):

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     register_per_minute: Annotated[
         int, Field(gt=0, description="Devices that one publishable key may register a minute.")
     ] = 600
+    log_max_bytes: Annotated[
+        int, Field(gt=0, description="Memory that the log may take in Redis before positions are refused.")
+    ] = 1_000_000_000
     lease_s: Annotated[
         float, Field(ge=1, le=60, description="How long a silent engine keeps its shards before others take them.")
     ] = 6

@@ -63,6 +63,8 @@ def metrics(services: ServicesDep) -> Response:
     """Numbers of this process in Prometheus's format."""
     found = services.metrics
     found.memory_age_s.set(services.memory.age_s)
+    found.log_bytes.set(services.room.bytes)
+    found.log_entries.set(services.room.entries)
     for kind, size in services.memory.sizes().items():
         found.memory_size.labels(kind).set(size)
     return Response(found.text(), headers={"Content-Type": METRICS_TYPE})

@@ -65,6 +65,7 @@ async def send_positions(request: Request) -> Response:
     services = services_of(request)
     caller = await authenticate(request, services)
     check_kind(caller, CallerKind.DEVICE, CallerKind.SECRET, CallerKind.PUBLISHABLE)
+    services.appender.check_room()
     kind = media_type(request)
     packed = kind in MSGPACK_TYPES
     if not packed and kind not in {"", JSON_TYPE}:

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 
 US_PER_S = 1_000_000
 FIRST_SLOTS = 64
+LAST_EDIT = 2**31 - 1
+"""Then numbers begin anew; only those of edits during one batch are compared."""
 BOUNDS_MARGIN_DEG = 1e-6
 """10 cm: more than rounding, and more than the 1 cm that a verdict may be off."""
 FLOAT32_STEP = 1.2e-7
@@ -78,6 +80,7 @@ class FenceRecords:
         self._cells = Pool(np.uint32, on_replaced=_nobody)
         self._names = Pool(np.uint8, rows=1024, on_replaced=_nobody)
         self._profile_rows: dict[Profile, int] = {}
+        self._profiles: list[Profile] = []
         self._lines = np.empty((256, 2), dtype=np.float64)
         self._band_lists = np.empty(0, dtype=np.int32)
         self._measured = np.empty(6, dtype=np.float64)
@@ -92,8 +95,8 @@ class FenceRecords:
         self.fences.reserve(slots)
         self.shapes.reserve(slots)
 
-    def put(self, fence: Fence) -> int:
-        """Write one version into a free slot; raises InvalidGeometryError if its area cannot be read."""
+    def put(self, fence: Fence, born: int) -> int:
+        """Write one version into a free slot by an edit of that number; raises InvalidGeometryError for a bad area."""
         shape = fence.shape
         slot = self.fences.take(1)
         own = self.shapes.take(1)
@@ -135,9 +138,10 @@ class FenceRecords:
             NONE,
             first_cell,
             cells,
-            len(packed),
             name_first,
+            len(packed),
             len(name),
+            born & LAST_EDIT,
         )
         self.fences.wrote(slot, 1)
         return slot
@@ -163,7 +167,7 @@ class FenceRecords:
                 first, count = int(area["band_first"]), int(area["band_count"])
                 self.bands.give_back(first, int(self.bands.data[first + count]))
             self.areas.give_back(row, 1)
-        self._cells.give_back(int(fence["cells"]), int(fence["cell_count"]))
+        self._cells.give_back(int(fence["cells"]), int(fence["cell_words"]))
         self._names.give_back(int(fence["name"]), int(fence["name_size"]))
         self.fences.give_back(slot, 1)
         self.shapes.give_back(slot, 1)
@@ -171,7 +175,7 @@ class FenceRecords:
     def cells_of(self, slot: int) -> tuple[Cell, ...]:
         fence = self.fences.data[slot]
         begin = int(fence["cells"])
-        return unpack_cells(int(fence["first_cell"]), self._cells.data[begin : begin + int(fence["cell_count"])])
+        return unpack_cells(int(fence["first_cell"]), self._cells.data[begin : begin + int(fence["cell_words"])])
 
     def fence_at(self, slot: int) -> Fence:
         """The version in a slot; an area's vertices within the steps they are kept in. Raises NotFoundError."""
@@ -185,7 +189,7 @@ class FenceRecords:
             version=int(fence["version"]),
             tenant_id=TenantId(int(fence["tenant_id"])),
             shape=self._shape(slot),
-            profile=list(self._profile_rows)[int(fence["profile"])],
+            profile=self._profiles[int(fence["profile"])],
             cells=self.cells_of(slot),
             store_id=None if fence["store_id"] == NO_STORE else StoreId(int(fence["store_id"])),
             external_id=self._names.data[name : name + int(fence["name_size"])].tobytes().decode(),
@@ -194,7 +198,7 @@ class FenceRecords:
         )
 
     def profile_at(self, slot: int) -> Profile:
-        return list(self._profile_rows)[int(self.fences.data["profile"][slot])]
+        return self._profiles[int(self.fences.data["profile"][slot])]
 
     def _shape(self, slot: int) -> Circle | Area:
         fence = self.fences.data[slot]
@@ -287,6 +291,7 @@ class FenceRecords:
             new[0] = (*(round(s * US_PER_S) for s in seconds), profile.exit_buffer_m, profile.min_confidence)
             self.profiles = np.concatenate([self.profiles, new])
             self._profile_rows[profile] = row
+            self._profiles.append(profile)
             self._on_replaced()
         return row
 

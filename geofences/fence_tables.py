@@ -36,9 +36,10 @@ FENCE_DTYPE = np.dtype(
         ("next_slot", np.int32),
         ("first_cell", np.int64),
         ("cells", np.int32),  # where its cells begin in their pool
-        ("cell_count", np.int32),
         ("name", np.int32),  # where its external id begins in its pool
-        ("name_size", np.int32),
+        ("cell_words", np.uint16),
+        ("name_size", np.uint16),
+        ("born", np.int32),  # number of the edit that wrote it
     ],
     align=True,
 )
@@ -107,6 +108,7 @@ PROFILE_DTYPE = np.dtype(
     align=True,
 )
 
+UNSEALED = 2**62
 Records = NDArray[np.void]
 Vertices = NDArray[np.int32]
 
@@ -136,3 +138,5 @@ class FenceTables(NamedTuple):
     """What each holds: one entry, or where a bucket of them begins in `cell_pool`."""
     cell_pool: Int32s
     """Buckets: how many entries follow, then the entries by rising slot."""
+    sealed: Int64s
+    """Shape (1,): slots born at or after this edit are not for readers of these tables: arrays were replaced since."""

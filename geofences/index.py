@@ -1,38 +1,43 @@
 """FenceIndex: which positions of a batch lie in which fence versions. In memory, pure; knows no database and no clock.
 
-One writer, any number of reading threads without a lock. A bucket is replaced, never changed; a slot's columns are
-complete before a bucket names it, and a forgotten slot is given away only after the next `forget_before`.
+One writer, any number of reading threads without a lock. A bucket is replaced, never changed; a slot is complete before
+a bucket names it, and a forgotten slot is given away only after the next `forget_before`. A batch sees the fences there
+were when it began and perhaps some that came since; none of it half.
 """
 
 from __future__ import annotations
 
-import math
+import heapq
 from collections import Counter
-from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
 import h3.api.basic_int as h3  # type: ignore[import-untyped]
 import numpy as np
 
-from geofences.columns import NEVER_US, Columns
-from geofences.errors import ConflictError, InvalidPositionError, NotFoundError
-from geofences.fence_records import FenceRecords
-from geofences.fence_tables import BOX_DTYPE, FenceTables
-from geofences.model import UNKNOWN_ACCURACY_M, Cell, Fence, FenceId, Floats, Int32s, Int64s, LatLng, Pairs
-from geofences.ragged import expand
+from geofences.cell_table import SlotTable, entries_of
+from geofences.errors import ConflictError, InvalidGeometryError, InvalidPositionError, NotFoundError
+from geofences.fence_records import FIRST_SLOTS, FenceRecords
+from geofences.fence_tables import BOX_DTYPE, NONE, UNSEALED, FenceTables
+from geofences.geodesy import EXACT_WITHIN_M, geodesic_distance_m
+from geofences.kernel import (
+    BLOCK,
+    confidence_columns,
+    match_columns,
+    measure_columns,
+    slot_of_version,
+)
+from geofences.model import FOREVER_US, Area, Cell, Fence, FenceId, Floats, Int32s, Int64s, LatLng, Pairs
+from geofences.packed_cells import resolution_of
+from geofences.planar import keys_of_cell_lists, keys_of_cells, plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-FIRST_SLOTS = 64
-SIGMAS_PER_ACCURACY = 1.515
-"""The radius that holds 68 % of a round Gaussian error, in its standard deviations."""
-BLOCK = 16_384
-"""Positions that are matched at once: their candidates then fit into memory and mostly into the cache."""
-NO_DOUBT_M = 1e-6
-"""Less is no error at all, and its square would leave the range of numbers."""
-NO_SLOTS: Int32s = np.empty(0, dtype=np.int32)
+__all__ = ["BLOCK", "FIRST_SLOTS", "FenceIndex", "cell_center", "cell_of", "cells_of", "confidence"]
+
+MANY_FENCES = 256
+"""From so many on they are taken in together, and the table is rewritten for them."""
 
 
 def cell_of(position: LatLng, res: int) -> Cell:
@@ -74,58 +79,78 @@ def confidence(signed_distance_m: Floats, accuracy_m: Floats, area_m2: Floats) -
     >>> confidence(d, accuracy, area).round(3).tolist()
     [0.5, 0.988, 0.0]
     """
-    sigma_m = np.where(np.isnan(accuracy_m), UNKNOWN_ACCURACY_M, accuracy_m) / SIGMAS_PER_ACCURACY
-    sure = sigma_m < NO_DOUBT_M
-    sigma_m = np.where(sure, 1.0, sigma_m)
-    across = (-signed_distance_m / (sigma_m * math.sqrt(2.0))).tolist()
-    beyond_border = 0.5 * np.fromiter(map(math.erfc, across), dtype=np.float64, count=len(across))
-    within_area = -np.expm1(-area_m2 / (2.0 * math.pi * sigma_m * sigma_m))
-    return np.where(sure, signed_distance_m >= 0.0, np.minimum(beyond_border, within_area))
+    believed = np.empty(len(signed_distance_m), dtype=np.float64)
+    confidence_columns(_floats(signed_distance_m), _floats(accuracy_m), _floats(area_m2), believed)
+    return believed
 
 
 class FenceIndex:
-    """Fence versions by H3 cell. A position is looked up once in every resolution in use, then tested exactly."""
+    """Fence versions by cell. A position is looked up once in every resolution in use, then tested exactly."""
 
     def __init__(self, fences: Iterable[Fence] = ()) -> None:
-        self.columns = Columns.empty(FIRST_SLOTS)
-        """Read by slot. Replaced when it grows: take it after the slots, and only once."""
-        self._records = FenceRecords(on_replaced=lambda: None)
-        self._buckets: dict[int, Int32s] = {}
+        self._ready = False
+        self._edits = 0
+        self._held = 0
+        self._records = FenceRecords(on_replaced=self._publish)
+        self._cells = SlotTable(on_replaced=self._publish)
+        """Entries are twice the slot, plus 1 for an area."""
+        self._ids = SlotTable(on_replaced=self._publish)
+        """Slots of each fence, by the complement of its id."""
         self._cells_by_res: Counter[int] = Counter()
         """How many cells of fences there are in each resolution in use."""
-        self._versions: dict[FenceId, tuple[int, ...]] = {}
-        """Slots of each fence by rising version."""
+        self._resolutions: Int64s = np.empty(0, dtype=np.int64)
+        self._ending: list[tuple[int, int]] = []
+        """A heap of (valid_to_us, slot) of versions that end."""
         self._resting: list[int] = []
-        self._top = 0
-        self._held = 0
+        self._ready = True
+        self._publish()
         self.add_all(list(fences))
 
     def __len__(self) -> int:
         """How many versions are held, closed ones included."""
         return self._held
 
+    @property
+    def tables(self) -> FenceTables:
+        """The arrays of this moment, for compiled code: take them once for a piece of work."""
+        return self._tables
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of everything that is held for the fences."""
+        return self._records.nbytes + self._cells.nbytes + self._ids.nbytes
+
     def add(self, fence: Fence) -> int:
         """Take in one version of a fence and return its slot; raises as `add_all`."""
-        return self.add_all([fence])[0]
+        self._check_new([fence])
+        slot = self._record(fence)
+        self._cells.put(keys_of_cells(fence.cells), _entry(slot, fence))
+        self._count_cells([fence], 1)
+        return slot
 
     def add_all(self, fences: Sequence[Fence]) -> list[int]:
         """Take in fence versions and return their slots; their cells must contain their shapes, as `cover` makes them.
 
-        Raises ConflictError if a version is here already or comes twice, ValueError if one has no cells; then none is
-        taken in.
+        Raises ConflictError if a version is here already or comes twice, ValueError if one has no cells or its id is
+        negative, InvalidGeometryError if an area is none; then none is taken in.
         """
-        if not fences:
-            return []
         self._check_new(fences)
-        slots = [self._new_slot(fence) for fence in fences]
-        self.columns.fill(np.array(slots, dtype=np.int32), fences)
-        self._fill_buckets(slots, fences)
-        version = self.columns.version
-        for slot, fence in zip(slots, fences, strict=True):
-            held = (*self._versions.get(fence.fence_id, ()), slot)
-            self._versions[fence.fence_id] = tuple(sorted(held, key=lambda s: int(version[s])))
-            self._link(fence.fence_id)
-        self._held += len(fences)
+        slots: list[int] = []
+        try:
+            slots.extend(map(self._record, fences))
+        except InvalidGeometryError:
+            for slot in slots:
+                self._unlink(slot)
+                self._records.recycle(slot)
+            raise
+        if len(fences) < MANY_FENCES:
+            for slot, fence in zip(slots, fences, strict=True):
+                self._cells.put(keys_of_cells(fence.cells), _entry(slot, fence))
+        else:
+            entries = [_entry(slot, fence) for slot, fence in zip(slots, fences, strict=True)]
+            keys, of = keys_of_cell_lists([fence.cells for fence in fences])
+            self._cells.put_many(keys, np.array(entries, dtype=np.int32)[of])
+        self._count_cells(fences, 1)
         return slots
 
     def close(self, fence_id: FenceId, version: int, valid_to_us: int) -> None:
@@ -133,9 +158,8 @@ class FenceIndex:
         slot = self.slot_of(fence_id, version)
         if slot is None:
             raise NotFoundError(f"fence {fence_id} version {version} is not in the index")
-        self.columns.fence[slot] = replace(self.fence_at(slot), valid_to_us=valid_to_us)
-        self.columns.valid_to_us[slot] = valid_to_us
         self._records.change(slot, "valid_to_us", valid_to_us)
+        heapq.heappush(self._ending, (valid_to_us, slot))
 
     def forget_before(self, horizon_us: int) -> int:
         """Remove the versions that ended at or before the horizon; returns how many.
@@ -144,17 +168,100 @@ class FenceIndex:
         """
         for slot in self._resting:
             self._records.recycle(slot)
-        valid_to_us = self.columns.valid_to_us[: self._top]
-        self._resting = np.flatnonzero((valid_to_us <= horizon_us) & (valid_to_us != NEVER_US)).tolist()
-        for slot in self._resting:
-            self._forget(slot)
+        self._resting = []
+        while self._ending and self._ending[0][0] <= horizon_us:
+            ended_us, slot = heapq.heappop(self._ending)
+            if self.valid_to_us(slot) == ended_us:  # else it was forgotten already, or closed at another time since
+                self._forget(slot)
         return len(self._resting)
 
-    @property
-    def tables(self) -> FenceTables:
-        """The arrays of this moment, for compiled code; take them once for a piece of work."""
-        records, shapes = self._records, self._records.shapes.data
-        return FenceTables(
+    def slot_of(self, fence_id: FenceId, version: int) -> int | None:
+        slots = self._slots(fence_id)
+        slot = slot_of_version(self._records.fences.data, slots, version) if len(slots) else NONE
+        return None if slot == NONE else slot
+
+    def slot_in_force(self, fence_id: FenceId, at_us: int) -> int | None:
+        """The newest version with valid_from_us <= at_us < valid_to_us."""
+        fences = self._records.fences.data
+        for slot in reversed(self._by_version(fence_id)):
+            if fences["valid_from_us"][slot] <= at_us < fences["valid_to_us"][slot]:
+                return slot
+        return None
+
+    def current_slot(self, fence_id: FenceId) -> int | None:
+        """The slot of the newest version, closed or not; None if no version is held."""
+        slots = self._by_version(fence_id)
+        return slots[-1] if slots else None
+
+    def fence_at(self, slot: int) -> Fence:
+        """The version in a slot, with its `valid_to_us` as it is now. Raises NotFoundError for an empty slot.
+
+        Made anew each time; the vertices of an area as they are kept, which is right to 0.1 mm.
+        """
+        return self._records.fence_at(slot)
+
+    def fence_ids(self, slot: Int32s) -> Int64s:
+        return np.asarray(self._records.fences.data["fence_id"][slot])
+
+    def min_confidence(self, slot: Int32s) -> Floats:
+        return np.asarray(self._records.profiles["min_confidence"][self._records.fences.data["profile"][slot]])
+
+    def area_m2(self, slot: Int32s) -> Floats:
+        return np.asarray(self._records.fences.data["area_m2"][slot])
+
+    def valid_to_us(self, slot: int) -> int:
+        return int(self._records.fences.data["valid_to_us"][slot])
+
+    def contains(self, slot: int, lat: float, lng: float) -> bool:
+        """Whether one position lies in the shape of a slot, at whatever time."""
+        return bool(self.measure(np.array([slot], dtype=np.int32), np.array([lat]), np.array([lng]))[0] >= 0.0)
+
+    def match(self, tenant_id: Int32s, lat: Floats, lng: Floats, at_us: Int64s) -> Pairs:
+        """All (position, fence version) with the position inside, of its tenant, in force at its time.
+
+        Columns of shape (n,): degrees in [-90, 90] and [-180, 180], and microseconds; a version is in force for
+        valid_from_us <= at_us < valid_to_us. The border counts as inside. The verdict is that of the WGS 84 geodesic
+        for circles and of straight edges in lon/lat for areas.
+        """
+        tables = self._tables
+        lat, lng = _floats(lat), _floats(lng)
+        position, slot, near = match_columns(
+            tables,
+            plane(),
+            self._resolutions,
+            np.ascontiguousarray(tenant_id, dtype=np.int32),
+            lat,
+            lng,
+            np.ascontiguousarray(at_us, dtype=np.int64),
+        )
+        rows = np.flatnonzero(near)
+        if len(rows):
+            outside = _to_border_m(tables, slot[rows], lat[position[rows]], lng[position[rows]]) < 0.0
+            position, slot = np.delete(position, rows[outside]), np.delete(slot, rows[outside])
+        return Pairs(position=position, slot=slot)
+
+    def measure(self, slot: Int32s, lat: Floats, lng: Floats) -> Floats:
+        """Signed distance of each pair to its fence's border, shape (k,), metres: >= 0 inside, negative outside.
+
+        The slots must hold fences. The sign agrees with `match`.
+        """
+        tables = self._tables
+        slot, lat, lng = np.ascontiguousarray(slot, dtype=np.int32), _floats(lat), _floats(lng)
+        distance_m = np.empty(len(slot), dtype=np.float64)
+        measure_columns(tables, slot, lat, lng, distance_m)
+        near = np.abs(distance_m) < EXACT_WITHIN_M
+        rows = np.flatnonzero(near & (tables.fences["radius_m"][slot] > 0.0)) if near.any() else ()
+        if len(rows):
+            distance_m[rows] = _to_border_m(tables, slot[rows], lat[rows], lng[rows])
+        return distance_m
+
+    def _publish(self) -> None:
+        """Give readers the arrays as they are; those of before show nothing that comes from now on."""
+        if not self._ready:
+            return
+        records, shapes, cells = self._records, self._records.shapes.data, self._cells.buckets
+        before = getattr(self, "_tables", None)
+        self._tables = FenceTables(
             fences=records.fences.data,
             profiles=records.profiles,
             circles=shapes,
@@ -163,158 +270,88 @@ class FenceIndex:
             vertices=records.vertices.data,
             wide_vertices=records.wide_vertices.data,
             bands=records.bands.data,
-            cell_keys=np.zeros(1, dtype=np.int64),
-            cell_values=np.zeros(1, dtype=np.int32),
-            cell_pool=np.zeros(1, dtype=np.int32),
+            cell_keys=cells.keys,
+            cell_values=cells.values,
+            cell_pool=cells.pool,
+            sealed=np.array([UNSEALED], dtype=np.int64),
         )
-
-    def slot_of(self, fence_id: FenceId, version: int) -> int | None:
-        slots = self._versions.get(fence_id, ())
-        return next((slot for slot in slots if self.columns.version[slot] == version), None)
-
-    def slot_in_force(self, fence_id: FenceId, at_us: int) -> int | None:
-        """The newest version with valid_from_us <= at_us < valid_to_us."""
-        columns = self.columns
-        for slot in reversed(self._versions.get(fence_id, ())):
-            if columns.valid_from_us[slot] <= at_us < columns.valid_to_us[slot]:
-                return slot
-        return None
-
-    def current_slot(self, fence_id: FenceId) -> int | None:
-        """The slot of the newest version, closed or not; None if no version is held."""
-        slots = self._versions.get(fence_id)
-        return slots[-1] if slots else None
-
-    def fence_at(self, slot: int) -> Fence:
-        """The version in a slot, with its `valid_to_us` as it is now. Raises NotFoundError for an empty slot."""
-        fence: Fence | None = self.columns.fence[slot]
-        if fence is None:
-            raise NotFoundError(f"slot {slot} holds no fence")
-        return fence
-
-    def fence_ids(self, slot: Int32s) -> Int64s:
-        return self.columns.fence_id[slot]
-
-    def min_confidence(self, slot: Int32s) -> Floats:
-        return self.columns.min_confidence[slot]
-
-    def area_m2(self, slot: Int32s) -> Floats:
-        return self.columns.area_m2[slot]
-
-    def valid_to_us(self, slot: int) -> int:
-        return int(self.columns.valid_to_us[slot])
-
-    def contains(self, slot: int, lat: float, lng: float) -> bool:
-        """Whether one position lies in the shape of a slot, at whatever time."""
-        inside = self.columns.inside(np.array([slot], dtype=np.int32), np.array([lat]), np.array([lng]))
-        return bool(inside[0])
-
-    def match(self, tenant_id: Int32s, lat: Floats, lng: Floats, at_us: Int64s) -> Pairs:
-        """All (position, fence version) with the position inside, of its tenant, in force at its time.
-
-        Columns of shape (n,): degrees in [-90, 90] and [-180, 180], and microseconds; a version is in force for
-        valid_from_us <= at_us < valid_to_us. The border counts as inside. The verdict is that of the WGS 84 geodesic
-        for circles and of GEOS in lon/lat for areas.
-        """
-        blocks = [
-            self._match_block(begin, tenant_id[part], lat[part], lng[part], at_us[part])
-            for begin in range(0, len(lat), BLOCK)
-            for part in (slice(begin, begin + BLOCK),)
-        ]
-        return Pairs(
-            position=np.concatenate([np.empty(0, dtype=np.int64), *(block.position for block in blocks)]),
-            slot=np.concatenate([NO_SLOTS, *(block.slot for block in blocks)]),
-        )
-
-    def measure(self, slot: Int32s, lat: Floats, lng: Floats) -> Floats:
-        """Signed distance of each pair to its fence's border, shape (k,), metres: >= 0 inside, negative outside.
-
-        The slots must hold fences. The sign agrees with `match`.
-        """
-        return self.columns.signed_distance_m(slot, lat, lng)
-
-    def _match_block(self, begin: int, tenant_id: Int32s, lat: Floats, lng: Floats, at_us: Int64s) -> Pairs:
-        position, slot = self._candidates(lat, lng)
-        columns = self.columns
-        kept = np.flatnonzero(columns.tenant_id[slot] == tenant_id[position])
-        position, slot = position[kept], slot[kept]
-        kept = np.flatnonzero(columns.near(slot, lat[position], lng[position]))
-        position, slot = position[kept], slot[kept]
-        at = at_us[position]
-        kept = np.flatnonzero((columns.valid_from_us[slot] <= at) & (at < columns.valid_to_us[slot]))
-        position, slot = position[kept], slot[kept]
-        inside = columns.inside(slot, lat[position], lng[position])
-        return Pairs(position=position[inside] + begin, slot=slot[inside])
-
-    def _candidates(self, lat: Floats, lng: Floats) -> tuple[Int64s, Int32s]:
-        """(position, slot) of all fences that have the position's cell, sorted."""
-        found = [self._candidates_at(res, lat, lng) for res in sorted(self._cells_by_res)]
-        if len(found) == 1:
-            return found[0]
-        position = np.concatenate([np.empty(0, dtype=np.int64), *(p for p, _ in found)])
-        slot = np.concatenate([NO_SLOTS, *(s for _, s in found)])
-        order = np.lexsort((slot, position))
-        return position[order], slot[order]
-
-    def _candidates_at(self, res: int, lat: Floats, lng: Floats) -> tuple[Int64s, Int32s]:
-        cells, which = np.unique(cells_of(lat, lng, res), return_inverse=True)
-        buckets = [self._buckets.get(cell, NO_SLOTS) for cell in cells.tolist()]
-        count = np.fromiter(map(len, buckets), dtype=np.int64, count=len(buckets))
-        first = np.cumsum(count) - count
-        position, element = expand(first[which], count[which])
-        return position, np.concatenate([NO_SLOTS, *buckets])[element]
-
-    def _new_slot(self, fence: Fence) -> int:
-        slot = self._records.put(fence)
-        while slot >= len(self.columns.fence_id):
-            self.columns = self.columns.grown(2 * len(self.columns.fence_id))
-        self._top = max(self._top, slot + 1)
-        return slot
+        if before is not None:
+            before.sealed[0] = self._edits
 
     def _check_new(self, fences: Sequence[Fence]) -> None:
         new: set[tuple[FenceId, int]] = set()
         for fence in fences:
             key = (fence.fence_id, fence.version)
-            if key in new or self.slot_of(*key) is not None:
+            if key in new or (self._held and self.slot_of(*key) is not None):
                 raise ConflictError(f"fence {fence.fence_id} version {fence.version} is in the index already")
-            if not fence.cells:
-                raise ValueError(f"fence {fence.fence_id} version {fence.version} has no cells")
+            if not fence.cells or fence.fence_id < 0:
+                raise ValueError(f"fence {fence.fence_id} version {fence.version} has no cells or a negative id")
             new.add(key)
 
-    def _fill_buckets(self, slots: Sequence[int], fences: Sequence[Fence]) -> None:
-        """Replace the buckets of all cells of these fences by longer ones, sorted by slot."""
-        cell = np.fromiter((c for fence in fences for c in fence.cells), dtype=np.int64)
-        slot = np.repeat(np.array(slots, dtype=np.int32), [len(fence.cells) for fence in fences])
-        order = np.lexsort((slot, cell))
-        cells, begins = np.unique(cell[order], return_index=True)
-        by_res = Counter(self._cells_by_res)
-        for key, new in zip(cells.tolist(), np.split(slot[order], begins[1:]), strict=True):
-            old = self._buckets.get(key)
-            self._buckets[key] = new.copy() if old is None else np.sort(np.concatenate([old, new]))
-            by_res[h3.get_resolution(key)] += len(new)
-        self._cells_by_res = by_res
+    def _record(self, fence: Fence) -> int:
+        """Write a fence into a slot, by its id and after its older versions; not into cells."""
+        self._edits += 1
+        slot = self._records.put(fence, self._edits)
+        self._ids.put(_id_key(fence.fence_id), slot)
+        self._link(fence.fence_id)
+        if fence.valid_to_us != FOREVER_US:
+            heapq.heappush(self._ending, (fence.valid_to_us, slot))
+        self._held += 1
+        return slot
 
     def _forget(self, slot: int) -> None:
-        fence = self.fence_at(slot)
-        for cell in fence.cells:
-            bucket = self._buckets[cell]
-            rest = bucket[bucket != slot]
-            if len(rest):
-                self._buckets[cell] = rest
-            else:
-                del self._buckets[cell]
-        self._cells_by_res = self._cells_by_res - Counter(map(h3.get_resolution, fence.cells))
-        rest_of_fence = tuple(s for s in self._versions[fence.fence_id] if s != slot)
-        if rest_of_fence:
-            self._versions[fence.fence_id] = rest_of_fence
-        else:
-            del self._versions[fence.fence_id]
-        self._link(fence.fence_id)
+        self._edits += 1
+        fence = self._records.fence_at(slot)
+        self._cells.drop(keys_of_cells(fence.cells), _entry(slot, fence))
+        self._count_cells([fence], -1)
+        self._unlink(slot)
+        self._resting.append(slot)
+
+    def _unlink(self, slot: int) -> None:
+        fence_id = FenceId(int(self._records.fences.data["fence_id"][slot]))
+        self._ids.drop(_id_key(fence_id), slot)
+        self._link(fence_id)
         self._records.clear(slot)
-        self.columns.clear(slot)
         self._held -= 1
 
+    def _slots(self, fence_id: FenceId) -> Int32s:
+        return entries_of(self._ids.buckets, ~fence_id)
+
+    def _by_version(self, fence_id: FenceId) -> list[int]:
+        slots = self._slots(fence_id)
+        if len(slots) > 1:
+            slots = slots[np.argsort(self._records.fences.data["version"][slots])]
+        return [int(slot) for slot in slots]
+
     def _link(self, fence_id: FenceId) -> None:
-        slots = self._versions.get(fence_id, ())
-        for slot, after in zip(slots, (*slots[1:], -1), strict=False):
+        """Let each version of a fence name the next."""
+        slots = self._by_version(fence_id)
+        for slot, after in zip(slots, [*slots[1:], NONE], strict=False):
             self._records.change(slot, "next_slot", after)
+
+    def _count_cells(self, fences: Iterable[Fence], sign: int) -> None:
+        for fence in fences:
+            self._cells_by_res[resolution_of(fence.cells[0])] += sign * len(fence.cells)
+        in_use = sorted(res for res, count in self._cells_by_res.items() if count)
+        if in_use != self._resolutions.tolist():
+            self._cells_by_res = +self._cells_by_res
+            self._resolutions = np.array(in_use, dtype=np.int64)
+
+
+def _entry(slot: int, fence: Fence) -> int:
+    return 2 * slot + isinstance(fence.shape, Area)
+
+
+def _id_key(fence_id: FenceId) -> Int64s:
+    return np.array([~fence_id], dtype=np.int64)
+
+
+def _floats(column: Floats) -> Floats:
+    return np.ascontiguousarray(column, dtype=np.float64)
+
+
+def _to_border_m(tables: FenceTables, slot: Int32s, lat: Floats, lng: Floats) -> Floats:
+    """Signed distances to circles by the geodesic."""
+    fences = tables.fences[slot]
+    away_m = geodesic_distance_m(fences["center_lat"], fences["center_lng"], lat, lng)
+    return np.asarray(fences["radius_m"] - away_m)

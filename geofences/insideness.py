@@ -18,13 +18,14 @@ HAIR = 1e-9
 def _in_rings(lines: Any, first: int, end: int, y: float, x: float, tolerance: float) -> bool:
     """Whether (y, x) lies in the rings or on one of their edges; all in the same unit.
 
+    The count of a ring is not trusted: a reader of replaced tables may find other rows there, and must not leave them.
     Without branches in the inner loop, so that it becomes vector code: `turn` is twice the area of the triangle of edge
     and position, of the sign of the side the position lies on.
     """
     odd, touching = 0, 0
     row = first
     while row < end:
-        points = int(lines[row, 0])
+        points = min(max(int(lines[row, 0]), 0), end - row - 1)
         for i in range(row + 1, row + points):
             y1, x1, y2, x2 = float(lines[i, 0]), float(lines[i, 1]), float(lines[i + 1, 0]), float(lines[i + 1, 1])
             dy, dx = y2 - y1, x2 - x1
@@ -47,8 +48,11 @@ def _in_band(
 ) -> bool:
     """The same from the edges of one band of latitude, which are all that a ray along it can meet."""
     odd, touching = 0, 0
-    for place in range(band_first + bands[band_first + band], band_first + bands[band_first + band + 1]):
-        i = first + bands[place]
+    if band_first + band + 1 >= len(bands):
+        return False
+    begin, end = band_first + bands[band_first + band], band_first + bands[band_first + band + 1]
+    for place in range(max(begin, 0), min(end, len(bands))):
+        i = min(max(first + bands[place], 0), len(lines) - 2)
         y1, x1, y2, x2 = float(lines[i, 0]), float(lines[i, 1]), float(lines[i + 1, 0]), float(lines[i + 1, 1])
         dy, dx = y2 - y1, x2 - x1
         turn = dx * (y - y1) - (x - x1) * dy
@@ -66,6 +70,8 @@ def _in_band(
 @compiled
 def _holds(tables: FenceTables, row: int, lat: float, lng: float) -> bool:
     area = tables.areas[row]
+    if area.first < 0 or area.end > (len(tables.wide_vertices) if area.is_wide else len(tables.vertices)):
+        return False
     y = (lat - area.origin_lat) / area.step_deg
     x = (lng - area.origin_lng) / area.step_deg
     if area.band_count > 0:

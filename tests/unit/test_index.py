@@ -13,6 +13,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geofences.cell_table import entries_of
 from geofences.cover import cover
 from geofences.errors import ConflictError, NotFoundError
 from geofences.geo import circle
@@ -158,12 +159,12 @@ def test_old_versions_are_forgotten_and_their_slots_rest_once() -> None:
     coarse = circle(PORTO, 50_000.0)
     index = FenceIndex([fence(1, coarse), fence(2), fence(3)])
     first = index.slot_of(FenceId(1), 1)
-    assert len(index._cells_by_res) == 2
+    assert len(index._resolutions) == 2
     index.close(FenceId(1), 1, 500)
     assert index.forget_before(499) == 0
     assert index.forget_before(500) == 1
     assert len(index) == 2
-    assert len(index._cells_by_res) == 1
+    assert len(index._resolutions) == 1
     assert index.slot_of(FenceId(1), 1) is index.current_slot(FenceId(1)) is None
     assert matched(index, at_us=10) == [(2, 1), (3, 1)]
     assert index.add(fence(4)) != first
@@ -179,7 +180,7 @@ def test_forgetting_everything_leaves_nothing_behind() -> None:
             index.close(FenceId(i), version, 7)
     assert index.forget_before(7) == 10
     assert len(index) == 0
-    assert index._buckets == index._cells_by_res == index._versions == {}
+    assert len(index._cells) == len(index._ids) == len(index._resolutions) == len(index._ending) == 0
     assert matched(index) == []
 
 
@@ -204,21 +205,20 @@ def test_the_index_grows_and_its_buckets_stay_sorted() -> None:
     for i in range(3 * FIRST_SLOTS):
         index.add(fence(i))
     assert len(matched(index)) == len(index) == 3 * FIRST_SLOTS
-    for bucket in index._buckets.values():
-        assert np.all(np.diff(bucket) > 0)
-        assert bucket.dtype == np.int32
+    for key in np.unique(index.tables.cell_keys[index.tables.cell_keys != 0]).tolist():
+        assert entries_of(index._cells.buckets, key).tolist() == list(range(0, 2 * 3 * FIRST_SLOTS, 2))
 
 
-def test_columns_tell_the_profile_in_microseconds() -> None:
+def test_profiles_are_told_in_microseconds() -> None:
     index = FenceIndex([fence(1), replace(fence(2), profile=PLAIN)])
     slot = np.array([index.current_slot(FenceId(1)), index.current_slot(FenceId(2))], dtype=np.int32)
-    columns = index.columns
-    assert columns.enter_after_us[slot].tolist() == [30_000_000, 0]
-    assert columns.exit_after_us[slot].tolist() == [60_000_000, 0]
-    assert columns.dwell_us[slot].tolist() == [120_000_000, 0]
-    assert columns.hold_us[slot].tolist() == [300_000_000, 0]
-    assert columns.gap_us[slot].tolist() == [1_800_000_000, 0]
-    assert columns.exit_buffer_m[slot].tolist() == [20.0, 0.0]
+    profiles = index.tables.profiles[index.tables.fences["profile"][slot]]
+    assert profiles["enter_after_us"].tolist() == [30_000_000, 0]
+    assert profiles["exit_after_us"].tolist() == [60_000_000, 0]
+    assert profiles["dwell_us"].tolist() == [120_000_000, 0]
+    assert profiles["hold_us"].tolist() == [300_000_000, 0]
+    assert profiles["gap_us"].tolist() == [1_800_000_000, 0]
+    assert profiles["exit_buffer_m"].tolist() == [20.0, 0.0]
     assert index.min_confidence(slot).tolist() == [0.5, 0.0]
     assert index.fence_ids(slot).tolist() == [1, 2]
     assert index.area_m2(slot).tolist() == pytest.approx([np.pi * 1e4] * 2, rel=1e-6)
@@ -237,9 +237,8 @@ def test_readers_see_whole_answers_while_fences_come_and_go() -> None:
             found = index.match(
                 np.ones(64, dtype=np.int32), np.full(64, PORTO.lat), np.full(64, PORTO.lng), np.zeros(64, np.int64)
             )
-            columns = index.columns
             per_position = np.bincount(found.position, minlength=64)
-            if not (np.all(per_position >= 1) and np.all(columns.radius_m[found.slot] == 100.0)):
+            if not (np.all(per_position >= 1) and np.all(index.tables.fences["radius_m"][found.slot] == 100.0)):
                 wrong.append(found)
 
     readers = [threading.Thread(target=read) for _ in range(2)]

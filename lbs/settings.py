@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     lease_s: Annotated[
         float, Field(ge=1, le=60, description="How long a silent engine keeps its shards before others take them.")
     ] = 6
+    metrics_port: Annotated[
+        int | None, Field(ge=1, le=65_534, description="Where the engine shows its metrics; the worker one above.")
+    ] = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from geofences.engine import Engine
 from geofences.log import PositionLog
 from geofences.refresh import FenceSnapshot
 from lbs import clock
+from lbs.daemon_metrics import EngineMetrics, WorkerMetrics, show
 from lbs.secrets import Vault, derive
 from offers.catalogue import Catalogue
 from offers.decider import Decider
@@ -81,6 +82,8 @@ def position_log(settings: Settings) -> PositionLog:
 
 def position_engine(settings: Settings, beat: Callable[[], None]) -> Engine:
     """The engine; `beat` is called at least every second while it lives."""
+    metrics = EngineMetrics()
+    show("engine", metrics.registry, settings)
     return Engine(
         database=database(settings, Role.SYSTEM),
         position_log=position_log(settings),
@@ -88,6 +91,7 @@ def position_engine(settings: Settings, beat: Callable[[], None]) -> Engine:
         now=clock.now,
         beat=beat,
         lease_s=settings.lease_s,
+        watch=metrics,
     )
 
 
@@ -114,6 +118,9 @@ def senders(settings: Settings) -> dict[ChannelType, PushSender]:
 def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
     """The decider and the senders; `beat` is called at least every second while they live."""
     system = database(settings, Role.SYSTEM)
+    metrics = WorkerMetrics()
+    metrics.watch_events(system)
+    show("worker", metrics.registry, settings)
     return Worker(
         database=system,
         decider=Decider(database=system, catalogue=Catalogue()),
@@ -121,6 +128,8 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
         unseal=Vault(settings).unseal,
         now=clock.now,
         beat=beat,
+        on_decided=metrics.decided,
+        on_finished=metrics.finished,
     )
 
 

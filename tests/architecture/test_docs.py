@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lbs.daemon_metrics import EngineMetrics, WorkerMetrics
 from lbs.observe import Metrics
 from lbs.settings import Settings
 from tests.architecture.command_tree import COMMANDS, options_of
@@ -75,7 +76,9 @@ def test_a_command_lists_exactly_its_options(name: str) -> None:
 def test_exactly_the_metrics_that_exist_are_listed() -> None:
     rows = [row["name"] for row in ROW.finditer(read("metrics.md")) if row["name"].startswith("lbs_")]
     existing = [
-        f"{metric.name}_total" if metric.type == "counter" else metric.name for metric in Metrics().registry.collect()
+        f"{metric.name}_total" if metric.type == "counter" else metric.name
+        for registry in (Metrics().registry, EngineMetrics().registry, WorkerMetrics().registry)
+        for metric in registry.collect()
     ]
     assert sorted(rows) == sorted(existing)
 

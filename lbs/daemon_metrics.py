@@ -1,0 +1,133 @@
+"""The numbers of engine and worker, and the small server that shows them.
+
+The loops tell them as things happen; nothing here can stop a loop. Without LBS_METRICS_PORT nothing listens.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from lbs.observe import SECONDS
+from lbs.runtime import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lbs.settings import Settings
+    from offers.decider import Answer
+    from offers.outbox import Finished
+
+PORTS_ABOVE: Final = {"engine": 0, "worker": 1}
+"""Both may be started with one environment: each listens so many ports above LBS_METRICS_PORT."""
+
+
+class EngineMetrics:
+    """What one engine tells of itself (`geofences.watch.EngineWatch`)."""
+
+    def __init__(self, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._monotonic_s = monotonic_s
+        self._in_step_s = -float("inf")
+        self._shards = Gauge("lbs_engine_shards_owned", "Shards leased to this engine.", registry=registry)
+        self._log_entries = Gauge("lbs_engine_log_entries", "Entries of its shards that wait.", registry=registry)
+        self._log_oldest = Gauge("lbs_engine_log_oldest_seconds", "Age of the oldest of them.", registry=registry)
+        self._entries = Counter("lbs_engine_entries", "Entries handled.", registry=registry)
+        self._positions = Counter("lbs_engine_positions", "Positions handled, repeats included.", registry=registry)
+        self._batch = Histogram(
+            "lbs_engine_batch_seconds", "From a batch's entries to its commit.", buckets=SECONDS, registry=registry
+        )
+        self._commit = Histogram(
+            "lbs_engine_commit_seconds", "A transaction of the ledger.", buckets=SECONDS, registry=registry
+        )
+        age = Gauge("lbs_engine_fences_age_seconds", "Since the fences were in step.", registry=registry)
+        age.set_function(lambda: self._monotonic_s() - self._in_step_s)
+        self._fence_lag = Gauge(
+            "lbs_engine_fence_lag_seconds", "How late the newest change of a fence was heard of.", registry=registry
+        )
+        self._buried = Counter("lbs_engine_buried_entries", "Entries in the dead letters.", registry=registry)
+        self._losses = Counter("lbs_engine_log_losses", "Shards whose log lost data.", registry=registry)
+        self._lost = Counter("lbs_engine_log_lost_entries", "Entries lost, at least.", registry=registry)
+
+    def owns(self, shards: int) -> None:
+        self._shards.set(shards)
+
+    def log_waits(self, *, entries: int, oldest_s: float) -> None:
+        self._log_entries.set(entries)
+        self._log_oldest.set(oldest_s)
+
+    def handled(self, *, entries: int, positions: int, seconds: float) -> None:
+        self._entries.inc(entries)
+        self._positions.inc(positions)
+        self._batch.observe(seconds)
+
+    def committed(self, *, seconds: float) -> None:
+        self._commit.observe(seconds)
+
+    def fences_polled(self, *, late_s: float | None) -> None:
+        self._in_step_s = self._monotonic_s()
+        if late_s is not None:
+            self._fence_lag.set(late_s)
+
+    def buried(self) -> None:
+        self._buried.inc()
+
+    def log_lost(self, *, shards: int, entries_at_least: int) -> None:
+        self._losses.inc(shards)
+        self._lost.inc(entries_at_least)
+
+
+class WorkerMetrics:
+    """What one worker tells of itself."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._decisions = Counter(
+            "lbs_worker_decisions", "Decisions, by outcome and the gate that failed.", ["outcome", "reason"],
+            registry=registry,
+        )  # fmt: skip
+        self._messages = Counter(
+            "lbs_worker_messages", "Attempts that ended, by channel and state.", ["channel", "state"], registry=registry
+        )
+        self._waiting = Gauge("lbs_worker_events_waiting", "Events that no decider has seen.", registry=registry)
+
+    def decided(self, answers: Sequence[Answer]) -> None:
+        for answer in answers:
+            self._decisions.labels(answer.decision.outcome, answer.decision.reason or "").inc()
+
+    def finished(self, attempts: Sequence[Finished]) -> None:
+        for attempt in attempts:
+            self._messages.labels(attempt.claimed.channel, attempt.state).inc()
+
+    def watch_events(self, database: sa.Engine) -> None:
+        """Counts the events that wait whenever somebody looks; not a number while Postgres is away."""
+
+        def waiting() -> float:
+            try:
+                with database.connect() as connection:
+                    return float(connection.execute(EVENTS_WAITING).scalar_one())
+            except sa.exc.SQLAlchemyError:
+                return float("nan")
+
+        self._waiting.set_function(waiting)
+
+
+EVENTS_WAITING: Final = sa.text(
+    "SELECT coalesce(sum(s.seq - c.seq), 0) FROM geofences.shards AS s JOIN offers.cursors AS c USING (shard)"
+)
+
+
+def show(name: str, registry: CollectorRegistry, settings: Settings) -> None:
+    """Serves the numbers from a thread of its own, if a port is given; CommandError if it is taken."""
+    if settings.metrics_port is None:
+        return
+    port = settings.metrics_port + PORTS_ABOVE[name]
+    try:
+        start_http_server(port, addr=settings.host, registry=registry)
+    except OSError as error:
+        raise CommandError(
+            f"the {name} cannot show its metrics at {settings.host}:{port} ({error.strerror}): change LBS_METRICS_PORT"
+        ) from error

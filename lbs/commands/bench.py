@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lbs.commands.bench_engine import engine
 from lbs.commands.terminal import Json, answer, say
 from lbs.settings import Settings
 
@@ -15,6 +16,7 @@ bench = typer.Typer(help="The published benchmarks; each starts private servers 
 
 
 def register(app: typer.Typer) -> None:
+    bench.command()(engine)
     app.add_typer(bench, name="bench", rich_help_panel="Data")
 
 

@@ -46,7 +46,8 @@ def test_no_lock_names_an_address(lock: str) -> None:
 def test_what_pyproject_asks_for_is_locked() -> None:
     config = project()
     runtime = {plain_name(requirement) for requirement in config["project"]["dependencies"]}
-    development = {plain_name(requirement) for requirement in config["dependency-groups"]["dev"]}
+    extras = [*config["project"]["optional-dependencies"]["bench"], *config["dependency-groups"]["dev"]]
+    development = {plain_name(requirement) for requirement in extras}
     build = {plain_name(requirement) for requirement in config["build-system"]["requires"]}
     assert runtime - set(pins("requirements.txt")) == set(), "run scripts/lock"
     assert (runtime | development) - set(pins("requirements-dev.txt")) == set(), "run scripts/lock"

@@ -21,10 +21,12 @@ from geofences import visits as ledger
 from geofences.errors import LogFullError, LogUnavailableError, LostShardError
 from geofences.intake import Found, Intake, RawEntry, groups, packed_positions
 from geofences.leases import LEASE_S, Leases
-from geofences.log import Entry, EntryKind, PositionLog
-from geofences.shard import ShardMemory
+from geofences.log import Entry, EntryKind, PositionLog, id_after
+from geofences.model import SHARDS, Shard
+from geofences.past import StoredPast, unfinished
 from geofences.sql import queries
-from geofences.visits import DeviceFacts, Effects, Identity, to_us
+from geofences.tracking import Effects, Tracker
+from geofences.visits import ShardPlace, to_us
 from geofences.watch import EngineWatch, NoWatch
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from geofences.model import DeviceId, Shard
     from geofences.refresh import FenceSnapshot
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,7 @@ class Engine:
         snapshot: FenceSnapshot,
         now: Callable[[], datetime],
         beat: Callable[[], None],
-        on_batch: Callable[[Sequence[Effects]], None] = lambda _: None,
+        on_batch: Callable[[Effects], None] = lambda _: None,
         lease_s: float = LEASE_S,
         watch: EngineWatch | None = None,
     ) -> None:
@@ -70,7 +71,9 @@ class Engine:
         self._leases = Leases(database, lease_s=lease_s)
         self._watch = watch or NoWatch()
         self._loaded = False
-        self._shards: dict[Shard, ShardMemory] = {}
+        self._tracker = Tracker(index=snapshot.index, past=StoredPast(database))
+        self._places: dict[Shard, ShardPlace] = {}
+        """How far each shard has come that this engine works on."""
         self._attempts: dict[tuple[Shard, str], int] = {}
         self._ticked_us: dict[Shard, int] = {}
         self._poll_at_s = self._look_at_s = 0.0
@@ -108,7 +111,7 @@ class Engine:
 
     def _let_go(self) -> None:
         """Forgets all shards, and says so to the others if Postgres is there to be told."""
-        for shard in list(self._shards):
+        for shard in list(self._places):
             self._drop(shard)
         self._leases.forget()
         with suppress(sa.exc.DBAPIError):
@@ -122,33 +125,32 @@ class Engine:
         self._take_over(change.taken)
         if change:
             self._poll_at_s = 0.0
-            self._watch.owns(len(self._shards))
-            log.info("engine.shards", owned=len(self._shards), taken=len(change.taken), gone=len(change.gone))
+            self._watch.owns(len(self._places))
+            log.info("engine.shards", owned=len(self._places), taken=len(change.taken), gone=len(change.gone))
         begun_anew = False
         if time.monotonic() >= self._look_at_s:
             self._look_at_s = time.monotonic() + LOOK_EVERY_S
-            begun_anew = self._look_after_log(self._offsets(self._shards))
+            begun_anew = self._look_after_log(self._offsets(self._places))
             entries, oldest_s = self._intake.waiting()
             self._watch.log_waits(entries=entries, oldest_s=oldest_s)
         return bool(change) or begun_anew
 
     def _drop(self, shard: Shard) -> None:
         self._intake.forget(shard)
-        self._shards.pop(shard, None)
+        if self._places.pop(shard, None) is not None:
+            self._tracker.forget([shard])
         self._ticked_us.pop(shard, None)
 
     def _offsets(self, shards: Iterable[Shard]) -> dict[Shard, str]:
         """Of those that are owned."""
-        return {shard: self._shards[shard].place.offset for shard in shards if shard in self._shards}
+        return {shard: self._places[shard].offset for shard in shards if shard in self._places}
 
     def _take_over(self, taken: Iterable[Shard]) -> None:
         shards = sorted(taken)
         self._look_after_log({shard: self._leases.place(shard).offset for shard in shards})
-        for shard in shards:
-            if shard not in self._shards:
-                self._load(shard)
-            for gone in self._leases.renew():  # a long take-over must not cost what is taken over already
-                self._drop(gone)
+        self._load([shard for shard in shards if shard not in self._places])
+        for gone in self._leases.renew():  # a long take-over must not cost what is taken over already
+            self._drop(gone)
 
     def _look_after_log(self, offsets: dict[Shard, str]) -> bool:
         """Forgets what is handled of these shards and sees whether anything else is gone; True if a log began anew."""
@@ -159,41 +161,27 @@ class Engine:
         self._watch.log_lost(shards=len(lost), entries_at_least=sum(lost.values()))
         for shard, entries in lost.items():
             self._leases.begin_log_anew(shard, entries_at_least=entries)
-            self._load(shard)
+            self._load([shard])
         return True
 
-    def _load(self, shard: Shard) -> None:
-        """(Re)loads one shard's memory from Postgres: after take-over, and after a failed batch; LostShardError."""
-        place = self._leases.place(shard)
+    def _load(self, shards: Sequence[Shard]) -> None:
+        """(Re)loads memory of shards from Postgres: after take-over, and after a failed batch; LostShardError."""
+        places = {shard: self._leases.place(shard) for shard in shards}
+        self._tracker.forget(shards)
         with self._database.connect() as connection:
-            unfinished = ledger.load_unfinished(connection, shard)
-        memory = ShardMemory(
-            shard,
-            place,
-            index=self._snapshot.index,
-            load_devices=self._load_devices,
-            known_identities=self._known_identities,
-        )
-        memory.restore(unfinished)
-        self._shards[shard] = memory
-
-    def _load_devices(self, device_ids: Sequence[DeviceId]) -> dict[DeviceId, DeviceFacts]:
-        with self._database.connect() as connection:
-            return ledger.load_devices(connection, device_ids)
-
-    def _known_identities(self, wanted: Sequence[tuple[DeviceId, int]]) -> set[Identity]:
-        with self._database.connect() as connection:
-            return ledger.known_identities(connection, wanted)
+            visits, positions = unfinished(connection, shards)
+        self._tracker.restore(visits, positions)
+        self._places.update(places)
 
     def _work(self, woken: set[Shard] | None, stop: threading.Event) -> None:
         """Entries of the woken shards; every poll interval, busy or not, those of all shards, new fences and ticks."""
-        shards: Iterable[Shard] = self._shards if woken is None else woken
+        shards: Iterable[Shard] = self._places if woken is None else woken
         if time.monotonic() >= self._poll_at_s:
             self._poll_at_s = time.monotonic() + POLL_S
             self._refresh()
             self._append_ticks()
             self._forget_fences()
-            shards = self._shards
+            shards = self._places
         while (offsets := self._offsets(shards)) and not stop.is_set():
             found, shards = self._intake.read(offsets)
             if found:
@@ -219,8 +207,12 @@ class Engine:
         with self._database.connect() as connection:
             changed = self._snapshot.poll(connection)
         for fence_id, effective_us in changed:
-            for memory in self._shards.values():
-                memory.fence_changed(fence_id, effective_us)
+            effects = Effects()
+            self._tracker.fence_changed(fence_id, effective_us, effects)
+            if effects.moments:
+                devices = {Shard(int(part["device_id"][0]) % SHARDS) for part in effects.moments if len(part)}
+                effects.offsets = self._offsets(devices)
+                self._commit(effects)
         # a fence that always was in force, as in a sandbox, is not late
         took_effect_us = [effective_us for _, effective_us in changed if effective_us > 0]
         late_us = to_us(self._now()) - max(took_effect_us) if took_effect_us else None
@@ -231,8 +223,8 @@ class Engine:
         now_us = to_us(self._now())
         due = [
             shard
-            for shard, memory in self._shards.items()
-            if memory.next_live_timer_us() <= now_us and self._ticked_us.get(shard, 0) < memory.next_live_timer_us()
+            for shard in self._places
+            if self._ticked_us.get(shard, 0) < self._tracker.next_live_timer_us(shard) <= now_us
         ]
         try:
             self._log.append((shard, Entry(kind=EntryKind.TICK, clock_us=now_us)) for shard in due)
@@ -243,22 +235,23 @@ class Engine:
     def _process(self, found: Found) -> None:
         """Handles and commits a round; if that fails, shard by shard and then entry by entry, to find the culprit."""
         try:
-            self._commit([self._handle(shard, entries) for shard, entries in sorted(found.items())])
+            self._handle(found)
         except sa.exc.OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a batch raises must not stop the other shards
             log.warning("engine.batch_failed", error=type(error).__name__, shards=len(found))
+            done = self._offsets(found)
             for shard, entries in found.items():
                 if not self._reload(shard):
                     continue
                 for entry in entries:
-                    if not self._process_alone(shard, entry):
+                    if id_after(entry[0], done[shard]) and not self._process_alone(shard, entry):
                         break
 
     def _process_alone(self, shard: Shard, raw: RawEntry) -> bool:
         """One entry in a transaction of its own; True if the shard can go on to the next one."""
         try:
-            self._commit([self._handle(shard, [raw])])
+            self._handle({shard: [raw]})
         except sa.exc.OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 - see _process
@@ -276,7 +269,7 @@ class Engine:
     def _reload(self, shard: Shard) -> bool:
         """Loads a shard again; False if it is another engine's by now."""
         try:
-            self._load(shard)
+            self._load([shard])
         except LostShardError:
             log.warning("engine.shard_lost", shard=shard)
             self._drop(shard)
@@ -286,24 +279,35 @@ class Engine:
     def _bury(self, shard: Shard, raw: RawEntry, error: Exception) -> None:
         entry_id, fields = raw
         payload = b"\n".join(key + b"=" + value for key, value in fields.items())
-        effects = Effects(shard=shard, before=self._shards[shard].place, offset=entry_id)
-        effects.dead.append((entry_id, payload, f"{type(error).__name__}: {error}"[:1000]))
+        effects = Effects(offsets={shard: entry_id})
+        effects.dead.append((shard, entry_id, payload, f"{type(error).__name__}: {error}"[:1000]))
         log.error("engine.entry_buried", shard=shard, entry_id=entry_id, error=type(error).__name__)
-        self._commit([effects])
+        self._commit(effects)
         self._watch.buried()
 
-    def _handle(self, shard: Shard, raw: Sequence[RawEntry]) -> Effects:
-        return self._shards[shard].handle([(entry_id, Entry.from_fields(fields)) for entry_id, fields in raw])
+    def _handle(self, found: Found) -> None:
+        """Entries in, committed effects out; a late position is met with all before it committed."""
+        rest = {
+            shard: [(entry_id, Entry.from_fields(fields)) for entry_id, fields in entries]
+            for shard, entries in sorted(found.items())
+        }
+        while rest:
+            effects = self._tracker.handle(rest)
+            self._commit(effects)
+            left = {
+                shard: [entry for entry in entries if id_after(entry[0], self._places[shard].offset)]
+                for shard, entries in rest.items()
+            }
+            rest = {shard: entries for shard, entries in left.items() if entries}
 
-    def _commit(self, batch: list[Effects]) -> None:
+    def _commit(self, effects: Effects) -> None:
         begun_s = time.perf_counter()
         with self._database.begin() as connection:
             connection.execute(queries("geofences")["name_commit"], {"name": self._leases.name})
-            ledger.commit(connection, batch)
+            moved = ledger.commit(connection, effects, self._places)
         self._watch.committed(seconds=time.perf_counter() - begun_s)
-        for effects in batch:
-            self._shards[effects.shard].advanced(effects)
-        self._on_batch(batch)
+        self._places.update(moved)
+        self._on_batch(effects)
 
     def _forget_fences(self) -> None:
         """Now and then, fence versions that can judge nothing any more."""

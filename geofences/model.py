@@ -70,6 +70,8 @@ class EndedBy(StrEnum):
     GAP = "gap"
     FENCE_CHANGED = "fence_changed"
     CONSENT = "consent_withdrawn"
+    CROSSED = "crossed"
+    """Passed through between two positions."""
 
 
 class Verdict(StrEnum):
@@ -86,7 +88,6 @@ class Flag(IntFlag):
     MOCKED = 1
     INACCURATE = 2
     IMPOSSIBLE_SPEED = 4
-    LATE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,12 +62,49 @@ UPDATE geofences.shards SET "offset" = '0-0', epoch = epoch + 1 WHERE shard = :s
 
 -- name: unfinished_visits
 SELECT * FROM geofences.visits
-WHERE shard = :shard AND status IN ('candidate', 'open')
+WHERE shard = ANY(CAST(:shards AS smallint[])) AND status IN ('candidate', 'open')
 ORDER BY visit_id
+
+-- name: visits_not_settled
+-- of one device, all that a position from :since on can change; retracted ones say what they were told to be
+SELECT * FROM geofences.visits
+WHERE tenant_id = (SELECT tenant_id FROM geofences.devices WHERE device_id = :device_id)
+  AND device_id = :device_id AND (settled_at IS NULL OR settled_at >= :since)
+ORDER BY entered_at, fence_id
+
+-- name: positions_since
+SELECT * FROM geofences.positions
+WHERE device_id = :device_id AND recorded_at >= :since
+ORDER BY recorded_at
+
+-- name: good_positions_since
+-- of several devices, each from a time of its own on
+SELECT p.* FROM unnest(CAST(:device_ids AS bigint[]), CAST(:since AS timestamptz[])) AS wanted(device_id, since)
+JOIN geofences.positions AS p ON p.device_id = wanted.device_id AND p.recorded_at >= wanted.since
+WHERE p.flags = 0
+ORDER BY p.device_id, p.recorded_at, p.lat, p.lng
+
+-- name: trust_before
+-- the last good position before :since, and what was doubted between
+SELECT good.recorded_at, good.lat, good.lng, suspects.at, suspects.lats, suspects.lngs
+FROM (
+    SELECT recorded_at, lat, lng FROM geofences.positions
+    WHERE device_id = :device_id AND recorded_at < :since AND flags = 0 ORDER BY recorded_at DESC LIMIT 1
+) AS good
+LEFT JOIN LATERAL (
+    SELECT array_agg(p.recorded_at ORDER BY p.recorded_at) AS at,
+           array_agg(p.lat ORDER BY p.recorded_at) AS lats,
+           array_agg(p.lng ORDER BY p.recorded_at) AS lngs
+    FROM geofences.positions AS p
+    WHERE p.device_id = :device_id AND p.flags = 4
+      AND p.recorded_at > good.recorded_at AND p.recorded_at < :since
+) AS suspects ON true
 
 -- name: device_facts
 -- newest: of any kind, to know what is late; good: the newest that moved the tracker; suspects: impossible since then
-SELECT d.device_id, d.tenant_id, t.sandbox, coalesce(c.granted, false) AS consented,
+SELECT d.device_id, d.tenant_id, t.sandbox, coalesce(c.granted, false) AS consented, c.withdrawn_at,
+       (SELECT max(v.settled_at) FROM geofences.visits AS v
+        WHERE v.tenant_id = d.tenant_id AND v.device_id = d.device_id) AS settled_at,
        newest.recorded_at AS newest_at,
        good.recorded_at AS good_at, good.lat AS good_lat, good.lng AS good_lng,
        coalesce(suspects.at, '{}') AS suspect_at,
@@ -117,7 +154,9 @@ SELECT v.fence_id, v.version, v.tenant_id, f.external_id, f.store_id, v.kind, v.
         WHERE c.fence_id = v.fence_id AND c.version = v.version) AS cells
 FROM geofences.fence_versions AS v
 JOIN geofences.fences AS f ON f.fence_id = v.fence_id
-WHERE (v.ended_at IS NULL OR v.ended_at > :horizon_at)
+WHERE (v.ended_at IS NULL OR v.ended_at > :horizon_at OR EXISTS (
+    SELECT FROM geofences.visits AS i
+    WHERE i.fence_id = v.fence_id AND i.fence_version = v.version AND i.status IN ('candidate', 'open')))
   AND (CAST(:fence_ids AS bigint[]) IS NULL OR v.fence_id = ANY(CAST(:fence_ids AS bigint[])))
 ORDER BY v.fence_id, v.version
 

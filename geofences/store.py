@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from geofences.errors import ConflictError, NotFoundError
 from geofences.model import DeviceId, TenantId
 from geofences.tables import ChangeKind, ConsentSource, Purpose, changes, consents, devices, tenants
-from geofences.tracker import stable_id
+from geofences.ids import stable_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

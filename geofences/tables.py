@@ -116,6 +116,8 @@ consents = sa.Table(
     sa.Column("version", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     timestamp("at"),
+    # of location: nothing that was recorded before counts any more, even when consent is given again
+    timestamp("withdrawn_at", nullable=True),
     one_of("purpose", Purpose),
     one_of("source", ConsentSource),
     schema=SCHEMA,
@@ -310,11 +312,16 @@ visits = sa.Table(
     sa.Column("root_visit_id", sa.BigInteger, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     timestamp("entered_at"),
+    # last_in_at and positions are those of as_of while the visit lasts: a row is written when more than they change
     timestamp("last_in_at"),
     # the first OUT that nothing has taken back yet
     timestamp("out_since", nullable=True),
     timestamp("exited_at", nullable=True),
     timestamp("dwelled_at", nullable=True),
+    # the newest position that this row knows of
+    timestamp("as_of"),
+    # from when on only a late position can change it; empty while it lasts
+    timestamp("settled_at", nullable=True),
     # the dwell time passed while an OUT was not yet confirmed
     sa.Column("dwell_waits", sa.Boolean, nullable=False),
     # both written once the visit is closed
@@ -356,6 +363,8 @@ events = sa.Table(
     timestamp("received_at", nullable=True),
     sa.Column("confidence", sa.Float(53), nullable=False),
     sa.Column("already_inside", sa.Boolean, nullable=False),
+    # what was told wrong before, and why: only of events that a late position or fence change caused
+    sa.Column("detail", JSONB),
     sa.Index("ix_events_shard_seq", "shard", "seq"),
     sa.Index("ix_events_tenant_id_device_id_at", "tenant_id", "device_id", "at"),
     schema=SCHEMA,

@@ -1,4 +1,4 @@
-"""The ledger in Postgres: what the engine reads when it takes a shard over, and what it commits.
+"""The ledger in Postgres: what the engine commits.
 
 All effects of a batch are one transaction together with the shards' offsets: if it fails or the process dies, nothing
 of it happened, and the log still holds the entries. Runs as the system role: it sets `tenant_id` itself.
@@ -7,28 +7,34 @@ of it happened, and the log still holds the entries. Runs as the system role: it
 from __future__ import annotations
 
 import io
-import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+import numpy as np
 from psycopg2.extras import execute_values
 
+from geofences.binary_copy import Column, binary_copy, times, words
 from geofences.errors import LostShardError
-from geofences.model import DeviceId, EndedBy, FenceId, Flag, Shard, StoreId, TenantId, VisitId, VisitStatus
-from geofences.sql import queries
-from geofences.tracker import Event, Visit
+from geofences.ids import event_id, visit_id
+from geofences.index import cells_of
+from geofences.model import SHARDS, EventType, Shard
+from geofences.states import ENDINGS, EVENT_TYPES, MOMENT_DTYPE, NONE_US, STATUSES, Status, Told
+from geofences.tracking import LAST_SEEN_RESOLUTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     import sqlalchemy as sa
 
+    from geofences.model import Int64s, Positions
+    from geofences.states import Moments
+    from geofences.tracking import Effects
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEW_EVENTS_CHANNEL = "lbs_events"
-
-Identity: TypeAlias = "tuple[int, int, float, float, float | None, bool]"
-"""What makes two positions of one device the same: device, recorded_us, lat, lng, accuracy_m, mocked."""
+NO_STORE: Final = 0
 
 
 def to_datetime(us: int) -> datetime:
@@ -49,317 +55,261 @@ class ShardPlace:
     seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredPosition:
-    """One row for `positions`, and for the look-up of duplicates."""
+def commit(connection: sa.Connection, effects: Effects, places: Mapping[Shard, ShardPlace]) -> dict[Shard, ShardPlace]:
+    """Writes effects in the caller's transaction, and answers how far their shards have come then.
 
-    tenant_id: TenantId
-    device_id: DeviceId
-    recorded_us: int
-    received_us: int
-    lat: float
-    lng: float
-    accuracy_m: float | None
-    speed_mps: float | None
-    flags: Flag
-
-    def flagged(self, flags: Flag) -> StoredPosition:
-        return self if flags == self.flags else replace(self, flags=flags)
-
-    @property
-    def identity(self) -> Identity:
-        return (self.device_id, self.recorded_us, self.lat, self.lng, self.accuracy_m, Flag.MOCKED in self.flags)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NumberedEvent:
-    seq: int
-    clock_us: int
-    event: Event
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastSeen:
-    tenant_id: TenantId
-    device_id: DeviceId
-    cell_r9: int
-    lat: float
-    lng: float
-    seen_us: int
-
-
-@dataclass(slots=True, kw_only=True)
-class Effects:
-    """Everything one batch of one shard does to the database."""
-
-    shard: Shard
-    before: ShardPlace
-    offset: str
-    positions: list[StoredPosition] = field(default_factory=list)
-    visits: dict[VisitId, Visit] = field(default_factory=dict)
-    events: list[NumberedEvent] = field(default_factory=list)
-    last_seen: dict[DeviceId, LastSeen] = field(default_factory=dict)
-    dead: list[tuple[str, bytes, str]] = field(default_factory=list)
-    """Entries that failed three times: id, payload, error."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceFacts:
-    """What the engine has to know of a device when it first meets it."""
-
-    tenant_id: TenantId
-    sandbox: bool
-    """Of a sandbox tenant: follows its replay's clock."""
-    consented: bool
-    newest_us: int | None
-    """Time of the newest position of any kind."""
-    good: tuple[int, float, float] | None
-    """Time and place of the newest good position."""
-    suspects: tuple[tuple[int, float, float], ...]
-    """Positions since then that were flagged for an impossible speed, oldest first."""
-
-
-def commit(connection: sa.Connection, batch: Sequence[Effects]) -> None:
-    """Writes the effects of several shards in the caller's transaction; LostShardError if one is no longer ours."""
+    `places` say how far they had come. LostShardError if one of them moved on without this engine.
+    """
     cursor = connection.connection.cursor()
-    for effects in sorted(batch, key=lambda e: e.shard):
-        _advance(cursor, effects)
-    _copy_positions(cursor, [position for effects in batch for position in effects.positions])
-    _write_visits(cursor, [(effects.shard, visit) for effects in batch for visit in effects.visits.values()])
-    _copy_events(cursor, [(effects.shard, event) for effects in batch for event in effects.events])
-    _write_last_seen(cursor, [seen for effects in batch for seen in effects.last_seen.values()])
-    dead = [(effects.shard, *letter) for effects in batch for letter in effects.dead]
-    if dead:
+    moments = np.concatenate([np.empty(0, dtype=MOMENT_DTYPE), *effects.moments])
+    told = np.flatnonzero(moments["told"] != Told.STATE)
+    events = moments[told]
+    shard = events["device_id"] % SHARDS
+    happened = np.bincount(shard, minlength=SHARDS)
+    moved = {
+        shard: ShardPlace(epoch=places[shard].epoch, offset=offset, seq=places[shard].seq + int(happened[shard]))
+        for shard, offset in effects.offsets.items()
+    }
+    _advance(cursor, places, moved)
+    _copy_positions(cursor, effects.positions)
+    _update_flags(cursor, effects.reflagged)
+    _write_visits(cursor, _last_of_each(moments))
+    if len(events):
+        seq = _numbers(shard, {shard: place.seq for shard, place in places.items()})
+        _write_events(cursor, events, seq, [effects.details.get(place) for place in told.tolist()])
+        cursor.execute(f"NOTIFY {NEW_EVENTS_CHANNEL}")
+    _write_last_seen(cursor, effects.seen)
+    if effects.withdrawn_us:
+        execute_values(
+            cursor,
+            "UPDATE geofences.consents AS c SET withdrawn_at = v.at FROM (VALUES %s) AS v (device_id, at)"
+            " WHERE c.device_id = v.device_id AND c.purpose = 'location'",
+            [(device_id, to_datetime(at_us)) for device_id, at_us in effects.withdrawn_us.items()],
+        )
+    if effects.dead:
         execute_values(
             cursor,
             "INSERT INTO geofences.dead_letters (shard, entry_id, payload, error) VALUES %s ON CONFLICT DO NOTHING",
-            dead,
+            effects.dead,
         )
-    if any(effects.events for effects in batch):
-        cursor.execute(f"NOTIFY {NEW_EVENTS_CHANNEL}")
+    return moved
 
 
-def _advance(cursor: Any, effects: Effects) -> None:
+def _advance(cursor: Any, before: Mapping[Shard, ShardPlace], after: Mapping[Shard, ShardPlace]) -> None:
+    rows = [(shard, place.epoch, before[shard].offset, place.offset, place.seq) for shard, place in after.items()]
+    execute_values(
+        cursor,
+        'UPDATE geofences.shards AS s SET "offset" = v.after, seq = v.seq'
+        " FROM (VALUES %s) AS v (shard, epoch, before, after, seq)"
+        ' WHERE s.shard = v.shard AND s.epoch = v.epoch AND s."offset" = v.before',
+        sorted(rows),
+        template="(%s::smallint, %s::integer, %s::text, %s::text, %s::bigint)",
+        page_size=len(rows),
+    )
+    if cursor.rowcount != len(rows):
+        raise LostShardError(f"one of the shards {sorted(after)} moved on without this engine")
+
+
+def _copy(cursor: Any, table: str, columns: Sequence[Column]) -> None:
+    names = ", ".join(column.name for column in columns)
+    cursor.copy_expert(f"COPY {table} ({names}) FROM STDIN (FORMAT binary)", io.BytesIO(binary_copy(columns)))
+
+
+def _copy_positions(cursor: Any, parts: Sequence[Positions]) -> None:
+    rows = [part for part in parts if len(part)]
+    if not rows:
+        return
+    positions = np.concatenate(rows)
+    _copy(
+        cursor,
+        "geofences.positions",
+        [
+            Column("tenant_id", ">i4", positions["tenant_id"]),
+            Column("device_id", ">i8", positions["device_id"]),
+            times("recorded_at", positions["recorded_us"]),
+            times("received_at", positions["received_us"]),
+            Column("lat", ">f8", positions["lat"]),
+            Column("lng", ">f8", positions["lng"]),
+            Column("accuracy_m", ">f4", positions["accuracy_m"], np.isnan(positions["accuracy_m"])),
+            Column("speed_mps", ">f4", positions["speed_mps"], np.isnan(positions["speed_mps"])),
+            Column("flags", ">i2", positions["flags"]),
+        ],
+    )
+
+
+def _update_flags(cursor: Any, parts: Sequence[Positions]) -> None:
+    for part in parts:
+        for row in part.tolist():
+            device_id, _, recorded_us, _, lat, lng, accuracy_m, _, flags = row
+            cursor.execute(
+                "UPDATE geofences.positions SET flags = %s WHERE device_id = %s AND recorded_at = %s AND lat = %s"
+                " AND lng = %s AND accuracy_m IS NOT DISTINCT FROM %s::real AND flags & 1 = %s",
+                (
+                    flags,
+                    device_id,
+                    to_datetime(recorded_us),
+                    lat,
+                    lng,
+                    None if np.isnan(accuracy_m) else accuracy_m,
+                    flags & 1,
+                ),
+            )
+
+
+def _last_of_each(moments: Moments) -> Moments:
+    """The last moment of each visit."""
+    if not len(moments):
+        return moments
+    keys = [moments[name] for name in ("entered_us", "fence_id", "device_id")]
+    order = np.lexsort(keys)
+    same = np.ones(len(order) - 1, dtype=np.bool_)
+    for key in keys:
+        same &= key[order[1:]] == key[order[:-1]]
+    return np.asarray(moments[order[np.append(~same, True)]])
+
+
+def _visit_ids(moments: Moments) -> Int64s:
+    keys = zip(*(moments[name].tolist() for name in ("tenant_id", "device_id", "fence_id", "entered_us")), strict=True)
+    return np.fromiter((visit_id(*key) for key in keys), dtype=np.int64, count=len(moments))
+
+
+def _write_visits(cursor: Any, visits: Moments) -> None:
+    # a candidate that fell silent stays, retracted: a late position may still fill the silence
+    dropped = (
+        (visits["status"] == Status.RETRACTED) & (visits["told"] == Told.STATE) & (visits["settled_us"] == NONE_US)
+    )
+    nothing = visits[dropped]
+    if len(nothing):
+        cursor.execute(
+            "DELETE FROM geofences.visits WHERE visit_id = ANY(%s) AND status = 'candidate'",
+            (_visit_ids(nothing).tolist(),),
+        )
+    rows = visits[~dropped]
+    if not len(rows):
+        return
+    columns = _visit_columns(rows)
+    cursor.execute("CREATE TEMPORARY TABLE IF NOT EXISTS changed_visits (LIKE geofences.visits) ON COMMIT DELETE ROWS")
+    _copy(cursor, "pg_temp.changed_visits", columns)
+    names = [column.name for column in columns]
+    changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in names if name != "visit_id")
+    listed = ", ".join(names)
     cursor.execute(
-        'UPDATE geofences.shards SET "offset" = %s, seq = %s WHERE shard = %s AND epoch = %s AND "offset" = %s',
-        (
-            effects.offset,
-            effects.before.seq + len(effects.events),
-            effects.shard,
-            effects.before.epoch,
-            effects.before.offset,
-        ),
-    )
-    if cursor.rowcount != 1:
-        raise LostShardError(f"shard {effects.shard} moved on without this engine")
-
-
-def _copy(cursor: Any, table: str, columns: str, rows: Iterable[Sequence[object]]) -> None:
-    buffer = io.StringIO()
-    for row in rows:
-        buffer.write("\t".join("\\N" if value is None else str(value) for value in row))
-        buffer.write("\n")
-    buffer.seek(0)
-    cursor.copy_expert(f"COPY geofences.{table} ({columns}) FROM STDIN", buffer)
-
-
-def _copy_positions(cursor: Any, positions: list[StoredPosition]) -> None:
-    if positions:
-        _copy(
-            cursor,
-            "positions",
-            "tenant_id, device_id, recorded_at, received_at, lat, lng, accuracy_m, speed_mps, flags",
-            (
-                (
-                    p.tenant_id,
-                    p.device_id,
-                    to_datetime(p.recorded_us),
-                    to_datetime(p.received_us),
-                    repr(p.lat),
-                    repr(p.lng),
-                    p.accuracy_m,
-                    p.speed_mps,
-                    int(p.flags),
-                )
-                for p in positions
-            ),
-        )
-
-
-def _copy_events(cursor: Any, events: list[tuple[Shard, NumberedEvent]]) -> None:
-    if events:
-        _copy(
-            cursor,
-            "events",
-            "event_id, tenant_id, shard, seq, type, device_id, fence_id, store_id, visit_id, root_visit_id, at, clock,"
-            " received_at, confidence, already_inside",
-            (
-                (
-                    numbered.event.event_id,
-                    visit.tenant_id,
-                    shard,
-                    numbered.seq,
-                    numbered.event.type,
-                    visit.device_id,
-                    visit.fence_id,
-                    visit.store_id,
-                    visit.visit_id,
-                    visit.visit_id,
-                    to_datetime(numbered.event.at_us),
-                    to_datetime(numbered.clock_us),
-                    None if numbered.event.received_us is None else to_datetime(numbered.event.received_us),
-                    repr(visit.confidence),
-                    "t" if visit.already_inside else "f",
-                )
-                for shard, numbered in events
-                for visit in (numbered.event.visit,)
-            ),
-        )
-
-
-VISIT_COLUMNS = (
-    "visit_id, tenant_id, shard, device_id, fence_id, fence_version, store_id, root_visit_id, status, entered_at,"
-    " last_in_at, out_since, exited_at, dwelled_at, dwell_waits, dwell_s, ended_by, already_inside, positions,"
-    " confidence"
-)
-
-
-def _write_visits(cursor: Any, visits: list[tuple[Shard, Visit]]) -> None:
-    nothing = [visit.visit_id for _, visit in visits if visit.status is VisitStatus.RETRACTED]
-    if nothing:
-        cursor.execute("DELETE FROM geofences.visits WHERE visit_id = ANY(%s) AND status = 'candidate'", (nothing,))
-    rows = [_visit_row(shard, visit) for shard, visit in visits if visit.status is not VisitStatus.RETRACTED]
-    if rows:
-        execute_values(
-            cursor,
-            f"INSERT INTO geofences.visits ({VISIT_COLUMNS}) VALUES %s"  # noqa: S608 - our own constant
-            " ON CONFLICT (visit_id) DO UPDATE SET"
-            " fence_version = EXCLUDED.fence_version, status = EXCLUDED.status, last_in_at = EXCLUDED.last_in_at,"
-            " out_since = EXCLUDED.out_since, exited_at = EXCLUDED.exited_at, dwelled_at = EXCLUDED.dwelled_at,"
-            " dwell_waits = EXCLUDED.dwell_waits, dwell_s = EXCLUDED.dwell_s, ended_by = EXCLUDED.ended_by,"
-            " positions = EXCLUDED.positions, confidence = EXCLUDED.confidence",
-            rows,
-            page_size=1000,
-        )
-
-
-def _visit_row(shard: Shard, visit: Visit) -> tuple[object, ...]:
-    def at(us: int | None) -> datetime | None:
-        return None if us is None else to_datetime(us)
-
-    return (
-        visit.visit_id,
-        visit.tenant_id,
-        shard,
-        visit.device_id,
-        visit.fence_id,
-        visit.fence_version,
-        visit.store_id,
-        visit.visit_id,
-        visit.status,
-        at(visit.entered_us),
-        at(visit.last_in_us),
-        at(visit.out_since_us),
-        at(visit.exited_us),
-        at(visit.dwelled_us),
-        visit.dwell_waits,
-        None if visit.exited_us is None else (visit.exited_us - visit.entered_us) / 1e6,
-        visit.ended_by,
-        visit.already_inside,
-        visit.positions,
-        visit.confidence,
+        f"INSERT INTO geofences.visits ({listed}) SELECT {listed} FROM pg_temp.changed_visits"  # noqa: S608 - our own names
+        f" ON CONFLICT (visit_id) DO UPDATE SET {changes}"
     )
 
 
-def _write_last_seen(cursor: Any, seen: list[LastSeen]) -> None:
-    if seen:
-        execute_values(
-            cursor,
-            "INSERT INTO geofences.device_last (device_id, tenant_id, cell_r9, lat, lng, seen_at) VALUES %s"
-            " ON CONFLICT (device_id) DO UPDATE SET cell_r9 = EXCLUDED.cell_r9, lat = EXCLUDED.lat, lng = EXCLUDED.lng,"
-            " seen_at = EXCLUDED.seen_at WHERE device_last.seen_at < EXCLUDED.seen_at",
-            [(s.device_id, s.tenant_id, s.cell_r9, s.lat, s.lng, to_datetime(s.seen_us)) for s in seen],
-            page_size=1000,
-        )
-
-
-def load_places(connection: sa.Connection) -> dict[Shard, ShardPlace]:
-    rows = connection.execute(queries("geofences")["shard_places"])
-    return {Shard(row.shard): ShardPlace(epoch=row.epoch, offset=row.offset, seq=row.seq) for row in rows}
-
-
-def reset_place(connection: sa.Connection, shard: Shard) -> None:
-    """After Redis lost its data: read the new stream from its start, under a new epoch."""
-    connection.execute(queries("geofences")["reset_shard"], {"shard": shard})
-
-
-def load_unfinished(connection: sa.Connection, shard: Shard) -> list[Visit]:
-    """Candidate and open visits of a shard, as `tracker` holds them."""
-    rows = connection.execute(queries("geofences")["unfinished_visits"], {"shard": shard})
-
-    def us(at: datetime | None) -> int | None:
-        return None if at is None else to_us(at)
-
+def _visit_columns(rows: Moments) -> list[Column]:
+    ids = _visit_ids(rows)
+    closed = rows["exited_us"] != NONE_US
     return [
-        Visit(
-            visit_id=VisitId(row.visit_id),
-            tenant_id=TenantId(row.tenant_id),
-            device_id=DeviceId(row.device_id),
-            fence_id=FenceId(row.fence_id),
-            fence_version=row.fence_version,
-            store_id=None if row.store_id is None else StoreId(row.store_id),
-            status=VisitStatus(row.status),
-            entered_us=to_us(row.entered_at),
-            last_in_us=to_us(row.last_in_at),
-            out_since_us=us(row.out_since),
-            exited_us=us(row.exited_at),
-            dwelled_us=us(row.dwelled_at),
-            dwell_waits=row.dwell_waits,
-            ended_by=None if row.ended_by is None else EndedBy(row.ended_by),
-            already_inside=row.already_inside,
-            positions=row.positions,
-            confidence=row.confidence,
-        )
-        for row in rows
+        Column("visit_id", ">i8", ids),
+        Column("tenant_id", ">i4", rows["tenant_id"]),
+        Column("shard", ">i2", rows["device_id"] % SHARDS),
+        Column("device_id", ">i8", rows["device_id"]),
+        Column("fence_id", ">i8", rows["fence_id"]),
+        Column("fence_version", ">i4", rows["fence_version"]),
+        Column("store_id", ">i8", rows["store_id"], rows["store_id"] == NO_STORE),
+        Column("root_visit_id", ">i8", np.where(rows["root_id"] == 0, ids, rows["root_id"])),
+        words("status", rows["status"], STATUSES),
+        times("entered_at", rows["entered_us"]),
+        times("last_in_at", rows["last_in_us"]),
+        times("out_since", rows["out_since_us"], none_us=NONE_US),
+        times("exited_at", rows["exited_us"], none_us=NONE_US),
+        times("dwelled_at", rows["dwelled_us"], none_us=NONE_US),
+        times("as_of", rows["as_of_us"]),
+        times("settled_at", rows["settled_us"], none_us=NONE_US),
+        Column("dwell_waits", ">i1", rows["dwell_waits"]),
+        Column("dwell_s", ">f8", np.where(closed, (rows["exited_us"] - rows["entered_us"]) / 1e6, 0.0), ~closed),
+        words("ended_by", rows["ended_by"], ENDINGS),
+        Column("already_inside", ">i1", rows["already_inside"]),
+        Column("positions", ">i4", rows["positions"]),
+        Column("confidence", ">f8", rows["confidence"]),
     ]
 
 
-def load_devices(connection: sa.Connection, device_ids: Sequence[DeviceId]) -> dict[DeviceId, DeviceFacts]:
-    """Facts of the devices that exist; the others were erased, and their positions go nowhere."""
-    rows = connection.execute(queries("geofences")["device_facts"], {"device_ids": list(device_ids)})
-    return {
-        DeviceId(row.device_id): DeviceFacts(
-            tenant_id=TenantId(row.tenant_id),
-            sandbox=row.sandbox,
-            consented=row.consented,
-            newest_us=None if row.newest_at is None else to_us(row.newest_at),
-            good=None if row.good_at is None else (to_us(row.good_at), row.good_lat, row.good_lng),
-            suspects=tuple(
-                (to_us(at), lat, lng)
-                for at, lat, lng in zip(row.suspect_at, row.suspect_lat, row.suspect_lng, strict=True)
-            ),
-        )
-        for row in rows
-    }
+def _numbers(shard: Int64s, last: Mapping[Shard, int]) -> Int64s:
+    """Numbers for events in order, counting on in each shard."""
+    order = np.argsort(shard, kind="stable")
+    numbers = np.empty(len(shard), dtype=np.int64)
+    begins = np.searchsorted(shard[order], np.arange(SHARDS))
+    numbers[order] = np.arange(len(shard)) - begins[shard[order]] + 1
+    return np.asarray(numbers + np.array([last.get(Shard(s), 0) for s in range(SHARDS)])[shard])
 
 
-def known_identities(connection: sa.Connection, wanted: Sequence[tuple[DeviceId, int]]) -> set[Identity]:
-    """Identities of stored positions of these (device, recorded_us), to tell a repeat from a late position."""
-    rows = connection.execute(
-        queries("geofences")["positions_at"],
-        {
-            "device_ids": [device for device, _ in wanted],
-            "recorded_at": [to_datetime(us) for _, us in wanted],
-        },
+def _write_events(cursor: Any, events: Moments, seq: Int64s, details: Sequence[Mapping[str, Any] | None]) -> None:
+    visit_ids = _visit_ids(events)
+    ids = np.array(
+        [
+            event_id(type_, visit, at_us, corrected_us=None if detail is None else clock_us)
+            for type_, visit, at_us, clock_us, detail in zip(
+                [EventType(EVENT_TYPES[told] or "") for told in events["told"].tolist()],
+                visit_ids.tolist(),
+                events["at_us"].tolist(),
+                events["clock_us"].tolist(),
+                details,
+                strict=True,
+            )
+        ],
+        dtype=np.int64,
     )
-    return {
-        (
-            row.device_id,
-            to_us(row.recorded_at),
-            row.lat,
-            row.lng,
-            None if row.accuracy_m is None else struct.unpack("f", struct.pack("f", row.accuracy_m))[0],
-            Flag.MOCKED in Flag(row.flags),
-        )
-        for row in rows
-    }
+    _copy(
+        cursor,
+        "geofences.events",
+        [
+            Column("event_id", ">i8", ids),
+            Column("tenant_id", ">i4", events["tenant_id"]),
+            Column("shard", ">i2", events["device_id"] % SHARDS),
+            Column("seq", ">i8", seq),
+            words("type", events["told"], EVENT_TYPES),
+            Column("device_id", ">i8", events["device_id"]),
+            Column("fence_id", ">i8", events["fence_id"]),
+            Column("store_id", ">i8", events["store_id"], events["store_id"] == NO_STORE),
+            Column("visit_id", ">i8", visit_ids),
+            Column("root_visit_id", ">i8", np.where(events["root_id"] == 0, visit_ids, events["root_id"])),
+            times("at", events["at_us"]),
+            times("clock", events["clock_us"]),
+            times("received_at", events["received_us"], none_us=NONE_US),
+            Column("confidence", ">f8", events["confidence"]),
+            Column("already_inside", ">i1", events["already_inside"]),
+            _detail_column(details),
+        ],
+    )
+
+
+def _detail_column(details: Sequence[Mapping[str, Any] | None]) -> Column:
+    """The few jsonb values of corrections; the binary form of one is its version, 1, and its text."""
+    known = [b"", *(b"\x01" + msgspec.json.encode(detail) for detail in details if detail is not None)]
+    explained = np.array([detail is not None for detail in details])
+    return Column("detail", "S", np.where(explained, np.cumsum(explained), 0), ~explained, tuple(known))
+
+
+def _write_last_seen(cursor: Any, parts: Sequence[Positions]) -> None:
+    """Where devices were last: of each device the newest of what was seen."""
+    rows = [part for part in parts if len(part)]
+    if not rows:
+        return
+    seen = np.concatenate(rows)
+    seen = seen[np.argsort(seen["recorded_us"], kind="stable")[::-1]]
+    seen = seen[np.unique(seen["device_id"], return_index=True)[1]]
+    cursor.execute(
+        "CREATE TEMPORARY TABLE IF NOT EXISTS seen_devices (LIKE geofences.device_last) ON COMMIT DELETE ROWS"
+    )
+    _copy(
+        cursor,
+        "pg_temp.seen_devices",
+        [
+            Column("device_id", ">i8", seen["device_id"]),
+            Column("tenant_id", ">i4", seen["tenant_id"]),
+            Column("cell_r9", ">i8", cells_of(seen["lat"], seen["lng"], LAST_SEEN_RESOLUTION)),
+            Column("lat", ">f8", seen["lat"]),
+            Column("lng", ">f8", seen["lng"]),
+            times("seen_at", seen["recorded_us"]),
+        ],
+    )
+    cursor.execute(
+        "INSERT INTO geofences.device_last (device_id, tenant_id, cell_r9, lat, lng, seen_at)"
+        " SELECT device_id, tenant_id, cell_r9, lat, lng, seen_at FROM pg_temp.seen_devices"
+        " ON CONFLICT (device_id) DO UPDATE SET cell_r9 = EXCLUDED.cell_r9, lat = EXCLUDED.lat, lng = EXCLUDED.lng,"
+        " seen_at = EXCLUDED.seen_at WHERE device_last.seen_at < EXCLUDED.seen_at"
+    )

@@ -17,7 +17,7 @@ import migrations
 from geofences.errors import LogUnavailableError
 from geofences.log import id_after
 from geofences.model import SHARDS
-from geofences.visits import load_places
+from geofences.past import load_places
 from geofences.zones import tzdata_version
 from lbs import clock
 from lbs.commands.schema import schema_revision

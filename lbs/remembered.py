@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from geofences.tracker import stable_id
+from geofences.ids import stable_id
 from lbs.errors import Fault, KeyReusedError, MalformedError, WriteInProgressError
 from lbs.sql import block
 from lbs.tables import remembered_writes

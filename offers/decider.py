@@ -15,7 +15,7 @@ from psycopg2.extras import execute_values
 
 from geofences.model import DeviceId, EventId, EventType, FenceId, Shard, StoreId, TenantId, VisitId
 from geofences.sql import queries
-from geofences.tracker import stable_id
+from geofences.ids import stable_id
 from offers import ledger, rules
 from offers.messages import NOTIFICATION_COLUMNS, Recipient, notification_rows
 from offers.model import Campaign, CampaignId, Decision, DecisionId, Moment, Outcome, TriggerType

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from geofences.tracker import stable_id
+from geofences.ids import stable_id
 from offers.model import NotificationId, NotificationState
 from offers.push import ChannelType, Message
 

@@ -25,7 +25,8 @@ from geofences.model import POSITION_DTYPE, Circle, LatLng, Positions
 from geofences.refresh import FenceSnapshot
 from geofences.store import create_devices, device_id_for
 from geofences.tables import ConsentSource, Purpose
-from geofences.visits import Effects, to_us
+from geofences.tracking import Effects
+from geofences.visits import to_us
 from lbs import clock
 from lbs.bench.home import BenchHome, put_circles
 from lbs.bench.load import Sink, hammer, request_bytes
@@ -161,8 +162,8 @@ def _log_to_ledger(home: BenchHome) -> float:
     commits: list[tuple[float, int]] = []
     stop = threading.Event()
 
-    def on_batch(batch: Sequence[Effects]) -> None:
-        commits.append((time.perf_counter(), sum(len(effects.positions) for effects in batch)))
+    def on_batch(effects: Effects) -> None:
+        commits.append((time.perf_counter(), sum(map(len, effects.positions))))
         if sum(n for _, n in commits) >= len(rows):
             stop.set()
 

@@ -13,7 +13,7 @@ from geofences.errors import LostShardError
 from geofences.leases import LEASE_S, LOOK_EVERY_S, Leases, share_of
 from geofences.model import SHARDS, Shard
 from geofences.sql import queries
-from geofences.visits import Effects
+from geofences.tracking import Effects
 from lbs.wiring import sqlalchemy_url
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def test_a_silent_engine_loses_its_shards_and_can_commit_nothing(database: sa.En
     with pytest.raises(LostShardError):
         silent.leases.place(Shard(7))
     with pytest.raises(LostShardError), database.begin() as connection:
-        ledger.commit(connection, [Effects(shard=Shard(7), before=before, offset="5-0")])
+        ledger.commit(connection, Effects(offsets={Shard(7): "5-0"}), {Shard(7): before})
     place = awake.leases.place(Shard(7))
     assert (place.offset, place.epoch) == (before.offset, before.epoch + 1)
     # awake again, it hears that nothing is its own any more, and gets its part in the end
@@ -119,7 +119,7 @@ def test_an_engine_that_stopped_in_the_middle_of_a_commit_does_not_keep_its_shar
     place = stopped.leases.place(Shard(3))
     with database.connect() as connection:
         connection.execute(queries("geofences")["name_commit"], {"name": stopped.leases.name})
-        ledger.commit(connection, [Effects(shard=Shard(3), before=place, offset="5-0")])
+        ledger.commit(connection, Effects(offsets={Shard(3): "5-0"}), {Shard(3): place})
         deadline = time.monotonic() + 10
         while len(awake.held) < SHARDS:
             assert time.monotonic() < deadline

@@ -25,7 +25,8 @@ from geofences.model import POSITION_DTYPE, Circle, FenceKind, LatLng
 from geofences.places import ALWAYS, FenceInput, put_fences
 from geofences.store import create_devices, create_tenant, device_id_for
 from geofences.tables import ConsentSource, Purpose
-from geofences.visits import load_places, to_us
+from geofences.past import load_places
+from geofences.visits import to_us
 from lbs.wiring import sqlalchemy_url
 from tests.support.cli import command_environment
 from tests.support.data import PROJECT

@@ -1,0 +1,227 @@
+"""What an engine remembers of devices: growing columns, and where each device is in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from geofences.compiled import compiled
+from geofences.model import SHARDS
+from geofences.states import (
+    DEVICE_DTYPE,
+    MOMENT_DTYPE,
+    NEVER_US,
+    NO_DEVICE,
+    NO_TRACK,
+    NONE_US,
+    TRACK_DTYPE,
+)
+from geofences.tracks import COUNTS, FREE, World
+from geofences.trust import doubt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geofences.model import DeviceId, Int32s, Int64s, Shard, TenantId
+    from geofences.states import Devices
+
+FIRST_ROWS: Final = 1_024
+FIRST_MOMENTS: Final = 65_536
+EMPTY: Final = -(2**63)
+"""A place of the directory that holds no device."""
+SPREAD: Final = -7_046_029_254_386_353_131
+"""The golden ratio in 64 bits: an odd factor that spreads ids over the directory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts:
+    """What the engine has to know of a device when it first meets it."""
+
+    tenant_id: TenantId
+    scope: TenantId
+    """LIVE, or the tenant itself if it is a sandbox: it follows its replay's clock."""
+    consented: bool
+    floor_us: int = NONE_US
+    """When location consent was last withdrawn."""
+    newest_us: int | None = None
+    """Time of the newest position of any kind."""
+    good: tuple[int, float, float] | None = None
+    """Time and place of the newest good position."""
+    acted_us: int = NONE_US
+    """When the newest of its visits was settled: a position before that comes late."""
+    suspects: tuple[tuple[int, float, float], ...] = ()
+    """Positions since then that were flagged for an impossible speed, oldest first."""
+
+
+@compiled
+def _place(key: int, mask: int) -> int:
+    spread = key * SPREAD
+    return int((spread ^ (spread >> 29)) & mask)
+
+
+@compiled
+def _enter(keys: Int64s, values: Int32s, key: int, value: int) -> None:
+    mask = len(keys) - 1
+    at = _place(key, mask)
+    while keys[at] != EMPTY and keys[at] != key:
+        at = (at + 1) & mask
+    keys[at] = key
+    values[at] = value
+
+
+@compiled
+def _find(keys: Int64s, values: Int32s, wanted: Int64s, found: Int32s) -> None:
+    mask = len(keys) - 1
+    for i in range(len(wanted)):
+        at = _place(wanted[i], mask)
+        while keys[at] != EMPTY and keys[at] != wanted[i]:
+            at = (at + 1) & mask
+        found[i] = NO_DEVICE if keys[at] == EMPTY else values[at]
+
+
+class Memory:
+    """Devices and their tracks. `world` changes when something grows: take it anew after each call here."""
+
+    def __init__(self) -> None:
+        self._keys, self._values = _directory(FIRST_ROWS)
+        self._top = 0
+        self._unused: list[int] = []
+        self.world = World(
+            devices=np.zeros(FIRST_ROWS, dtype=DEVICE_DTYPE),
+            tracks=np.zeros(FIRST_ROWS, dtype=TRACK_DTYPE),
+            free=np.arange(FIRST_ROWS, dtype=np.int32)[::-1].copy(),
+            moments=np.zeros(FIRST_MOMENTS, dtype=MOMENT_DTYPE),
+            counts=np.zeros(COUNTS, dtype=np.int64),
+        )
+        self.world.counts[FREE] = FIRST_ROWS
+
+    def __len__(self) -> int:
+        return self._top - len(self._unused)
+
+    def rows_of(self, device_ids: Int64s) -> Int32s:
+        """Row of each device, NO_DEVICE for those never met; shape (n,)."""
+        found = np.empty(len(device_ids), dtype=np.int32)
+        _find(self._keys, self._values, device_ids, found)
+        return found
+
+    def row_of(self, device_id: int) -> int:
+        return int(self.rows_of(np.array([device_id], dtype=np.int64))[0])
+
+    def meet(self, device_id: DeviceId, facts: DeviceFacts) -> int:
+        """Takes in a device and answers its row."""
+        if self._unused:
+            row = self._unused.pop()
+        else:
+            if self._top == len(self.world.devices):
+                self.world = self.world._replace(devices=_doubled(self.world.devices))
+            row, self._top = self._top, self._top + 1
+        if 2 * self._top > len(self._keys):
+            self._widen_directory()
+        _enter(self._keys, self._values, device_id, row)
+        self.remember(row, device_id, facts)
+        return row
+
+    def remember(self, row: int, device_id: DeviceId, facts: DeviceFacts) -> None:
+        """Sets a row to what Postgres knows of a device; it has no tracks then."""
+        device = self.world.devices[row : row + 1]
+        device[:] = np.zeros(1, dtype=DEVICE_DTYPE)
+        device["device_id"] = device_id
+        device["tenant_id"], device["scope"] = facts.tenant_id, facts.scope
+        device["consented"], device["used"] = facts.consented, 1
+        device["newest_us"] = NONE_US if facts.newest_us is None else facts.newest_us
+        device["floor_us"], device["acted_us"] = facts.floor_us, facts.acted_us
+        device["good_us"], device["seen_us"], device["pending_us"] = NONE_US, NONE_US, NEVER_US
+        device["first_track"] = NO_TRACK
+        self.trust(row, facts.good, facts.suspects)
+
+    def trust(
+        self, row: int, good: tuple[int, float, float] | None, suspects: Sequence[tuple[int, float, float]]
+    ) -> None:
+        """Sets the last good position of a device, and what was doubted since."""
+        device = self.world.devices[row : row + 1]
+        device["suspects"] = 0
+        device["good_us"], device["good_lat"], device["good_lng"] = good or (NONE_US, 0.0, 0.0)
+        for at_us, lat, lng in suspects:
+            _doubt_row(self.world.devices, row, at_us, lat, lng)
+
+    def make_room(self, *, tracks: int = 0, moments: int = 0) -> None:
+        """Sees to it that so many tracks are free, and so many moments can be told from the start."""
+        world = self.world
+        while world.counts[FREE] < tracks:
+            old = len(world.tracks)
+            wide = _doubled(world.tracks)
+            free = np.empty(len(wide), dtype=np.int32)
+            n = int(world.counts[FREE])
+            free[:n] = world.free[:n]
+            free[n : n + old] = np.arange(len(wide) - 1, old - 1, -1)
+            world.counts[FREE] += old
+            world = world._replace(tracks=wide, free=free)
+        while len(world.moments) < moments:
+            world = world._replace(moments=_doubled(world.moments))
+        self.world = world
+
+    def forget_tracks(self, row: int) -> None:
+        """Drops all live visits of a device without a word."""
+        world = self.world
+        tracks = self.tracks_of(row)
+        n = int(world.counts[FREE])
+        world.free[n : n + len(tracks)] = tracks
+        world.counts[FREE] += len(tracks)
+        world.devices["first_track"][row] = NO_TRACK
+
+    def forget_shards(self, shards: Sequence[Shard]) -> None:
+        """Drops all devices of some shards: another engine has them now, or they must be read again."""
+        used = self.world.devices[: self._top]
+        gone = np.flatnonzero((used["used"] != 0) & np.isin(used["device_id"] % SHARDS, list(shards)))
+        for row in gone.tolist():
+            self.forget_tracks(row)
+        self.world.devices["used"][gone] = 0
+        self._unused += gone.tolist()
+        self._widen_directory()
+
+    def in_fence(self, fence_id: int) -> Int64s:
+        """Rows of the devices with a live visit of a fence."""
+        devices, tracks = self.world.devices[: self._top], self.world.tracks
+        about_some = np.flatnonzero((devices["used"] != 0) & (devices["first_track"] != NO_TRACK))
+        inside = [row for row in about_some.tolist() if fence_id in tracks["fence_id"][self.tracks_of(row)]]
+        return np.array(inside, dtype=np.int64)
+
+    def newer_than(self, at_us: int, *, tenant_id: int) -> Int64s:
+        """Rows of a tenant's devices with a position at that time or after."""
+        devices = self.world.devices[: self._top]
+        return np.flatnonzero(
+            (devices["used"] != 0) & (devices["tenant_id"] == tenant_id) & (devices["newest_us"] >= at_us)
+        )
+
+    def tracks_of(self, row: int) -> list[int]:
+        """Rows in `world.tracks` of a device's live visits."""
+        found = []
+        k = int(self.world.devices["first_track"][row])
+        while k != NO_TRACK:
+            found.append(k)
+            k = int(self.world.tracks["next"][k])
+        return found
+
+    def _widen_directory(self) -> None:
+        self._keys, self._values = _directory(4 * max(FIRST_ROWS, self._top))
+        used = np.flatnonzero(self.world.devices["used"][: self._top])
+        for row, device_id in zip(used.tolist(), self.world.devices["device_id"][used].tolist(), strict=True):
+            _enter(self._keys, self._values, device_id, row)
+
+
+@compiled
+def _doubt_row(devices: Devices, row: int, at_us: int, lat: float, lng: float) -> None:
+    doubt(devices[row], at_us, lat, lng)
+
+
+def _directory(at_least: int) -> tuple[Int64s, Int32s]:
+    size = 1 << (2 * at_least - 1).bit_length()
+    return np.full(size, EMPTY, dtype=np.int64), np.zeros(size, dtype=np.int32)
+
+
+def _doubled(rows: np.ndarray) -> np.ndarray:
+    wide = np.zeros(2 * len(rows), dtype=rows.dtype)
+    wide[: len(rows)] = rows
+    return wide

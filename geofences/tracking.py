@@ -1,0 +1,428 @@
+"""The tracker: log entries of many shards in, `Effects` out. Reads the past through `Past` and writes nothing.
+
+The engine, `lbs bench engine` and the tests use it alike. The outcome does not depend on how entries are cut into
+batches: it goes in waves, one entry of every shard at a time, and what is told keeps the order of the entries.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import numpy as np
+
+from geofences.index import cells_of
+from geofences.log import LIVE, Entry, EntryKind, shard_of
+from geofences.memory import DeviceFacts, Memory
+from geofences.model import POSITION_DTYPE, DeviceId, FenceId, Positions, Shard, TenantId
+from geofences.refold import catch_up, refold
+from geofences.states import NEVER_US, NO_DEVICE, Moments, Status
+from geofences.tracks import DUE, SEEN, TOLD, resume
+from geofences.wave import ASK, FOLD, SKIP, Rows, classify, fire, fold_rows, room_needed, set_timer, withdraw
+from geofences.wave import Told as ToldColumns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from geofences.index import FenceIndex
+    from geofences.model import Int64s
+    from geofences.refold import Story
+
+Identity: TypeAlias = "tuple[int, int, float, float, float | None, bool]"
+"""What makes two positions of one device the same: device, recorded_us, lat, lng, accuracy_m, mocked."""
+MOCKED: Final = 1
+LAST_SEEN_RESOLUTION: Final = 9
+
+
+class Past(Protocol):
+    """What Postgres remembers, as the tracker asks for it."""
+
+    def devices(self, device_ids: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceFacts]:
+        """Facts of the devices that exist."""
+
+    def known(self, wanted: Sequence[tuple[DeviceId, int]]) -> set[Identity]:
+        """Identities of stored positions of these (device, recorded_us)."""
+
+    def good_since(self, device_ids: Sequence[DeviceId], since_us: int) -> Positions:
+        """Their good positions from a time on."""
+
+    def story(self, device_id: DeviceId, since_us: int) -> Story:
+        """A device's past from the latest time on, at or before `since_us`, at which it was about no fence."""
+
+
+@dataclass(slots=True)
+class Effects:
+    """Everything that a batch does to the database."""
+
+    offsets: dict[Shard, str] = field(default_factory=dict)
+    """Of each shard the last entry that is in here."""
+    positions: list[Positions] = field(default_factory=list)
+    """New rows, with their flags."""
+    moments: list[Moments] = field(default_factory=list)
+    """What became of visits, in order; the last moment of a visit is its row, those that tell something are events."""
+    details: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """What a correction is due to, by the place of its moment in all moments together."""
+    seen: list[Positions] = field(default_factory=list)
+    """Where devices were, in order of time."""
+    reflagged: list[Positions] = field(default_factory=list)
+    """Stored positions whose flags a late one changed."""
+    withdrawn_us: dict[DeviceId, int] = field(default_factory=dict)
+    """Devices whose location consent was withdrawn, and when."""
+    dead: list[tuple[Shard, str, bytes, str]] = field(default_factory=list)
+    """Entries that failed three times: shard, id, payload, error."""
+
+    def tell(self, moments: Moments, details: Mapping[int, dict[str, Any]] | None = None) -> None:
+        start = sum(map(len, self.moments))
+        self.moments.append(moments)
+        self.details.update({start + i: detail for i, detail in (details or {}).items()})
+
+
+class Tracker:
+    """Follows the devices of the shards it is given. Not thread-safe: a shard has one owner."""
+
+    def __init__(self, *, index: FenceIndex, past: Past) -> None:
+        self.index = index
+        self.memory = Memory()
+        self._past = past
+        self._timers: dict[tuple[Shard, TenantId], list[tuple[int, int]]] = {}
+        self._clock_us: dict[tuple[Shard, TenantId], int] = {}
+
+    def next_live_timer_us(self, shard: Shard) -> int:
+        timers = self._timers.get((shard, LIVE))
+        return timers[0][0] if timers else NEVER_US
+
+    def forget(self, shards: Sequence[Shard]) -> None:
+        """Drops all that is remembered of some shards."""
+        self.memory.forget_shards(shards)
+        for key in [key for key in self._timers if key[0] in shards]:
+            del self._timers[key]
+
+    def set_timers(self, rows: Iterable[int], at_us: Iterable[int]) -> None:
+        """Looks at devices again at these times of their own clocks."""
+        devices = self.memory.world.devices
+        for row, due_us in zip(rows, at_us, strict=True):
+            device_id = int(devices["device_id"][row])
+            key = (shard_of(device_id), TenantId(int(devices["scope"][row])))
+            heapq.heappush(self._timers.setdefault(key, []), (due_us, device_id))
+
+    def restore(self, visits: Moments, positions: Positions) -> None:
+        """Takes over devices that are about fences.
+
+        `visits` are their live visits as the ledger has them, `positions` their good positions from the oldest of the
+        visits' `as_of_us` on, in order of device and time.
+        """
+        self.meet(list(map(DeviceId, np.unique(visits["device_id"]).tolist())))
+        self.memory.make_room(tracks=len(visits))
+        rows = self.memory.rows_of(device_ids(visits))
+        for i in np.flatnonzero(rows != NO_DEVICE).tolist():
+            slot = self.index.slot_of(FenceId(int(visits["fence_id"][i])), int(visits["fence_version"][i]))
+            if slot is not None:
+                k = resume(self.memory.world, int(rows[i]), visits[i : i + 1], slot)
+                self._may_have_acted(int(rows[i]), k)
+        catch_up(self.memory, self.index, positions[self.memory.rows_of(device_ids(positions)) != NO_DEVICE])
+        for row in np.unique(rows[rows != NO_DEVICE]).tolist():
+            self._look_again(row)
+
+    def fence_changed(self, fence_id: FenceId, effective_us: int, effects: Effects) -> None:
+        """A version of a fence was closed or added: devices inside are looked at when that takes effect.
+
+        Devices with positions after that, near any version of the fence, are folded again: their positions were judged
+        by what was known then. All before must be committed.
+        """
+        for row in self.memory.in_fence(fence_id).tolist():
+            self._look_again(row)
+        newest = self.index.current_slot(fence_id)
+        if effective_us <= 0 or newest is None:
+            return
+        tables = self.index.tables
+        ahead = self.memory.newer_than(effective_us, tenant_id=int(tables.fences["tenant_id"][newest]))
+        if not len(ahead):
+            return
+        seen = self._past.good_since(
+            [DeviceId(int(d)) for d in self.memory.world.devices["device_id"][ahead]], effective_us
+        )
+        near = np.zeros(len(seen), dtype=np.bool_)
+        for slot in np.flatnonzero(tables.fences["fence_id"] == fence_id).tolist():
+            buffer_m = tables.profiles["exit_buffer_m"][tables.fences["profile"][slot]]
+            at = np.full(len(seen), slot, dtype=np.int32)
+            near |= self.index.measure(at, *(np.ascontiguousarray(seen[name]) for name in ("lat", "lng"))) >= -buffer_m
+        for device_id in np.unique(seen["device_id"][near]).tolist():
+            row = self.memory.row_of(device_id)
+            scope = TenantId(int(self.memory.world.devices["scope"][row]))
+            clock_us = self._clock_us.get((shard_of(device_id), scope), effective_us)
+            nothing = np.empty(0, dtype=POSITION_DTYPE)
+            self._fold_again(
+                row, nothing, effects, clock_us=clock_us, filtered=True, because="fence_changed", since_us=effective_us
+            )
+
+    def _may_have_acted(self, row: int, k: int) -> None:
+        """What timers may have done to a resumed visit: an early guess costs a refold, a late one would be wrong."""
+        device, track = self.memory.world.devices[row : row + 1], self.memory.world.tracks[k]
+        fence = self.index.tables.fences[track["slot"]]
+        if track["status"] == Status.OPEN:
+            confirmed_us = track["entered_us"] + self.index.tables.profiles["enter_after_us"][fence["profile"]]
+            device["acted_us"] = max(device["acted_us"][0], confirmed_us, track["dwelled_us"])
+        if fence["valid_from_us"] > track["entered_us"]:
+            device["acted_us"] = max(device["acted_us"][0], fence["valid_from_us"])
+
+    def _look_again(self, row: int) -> None:
+        told = _told(1)
+        self.memory.world.counts[DUE] = 0
+        set_timer(self.memory.world, self.index.tables, told, row)
+        self._take_timers(told)
+
+    def handle(self, found: Mapping[Shard, Sequence[tuple[str, Entry]]]) -> Effects:
+        """What these entries do, in their order: all of them, or up to one that must find the effects committed.
+
+        The effects name the last entry of each shard that they hold. On an exception the memory of all these shards
+        is void: forget and restore them.
+        """
+        effects = Effects()
+        batch = _Batch(self, found)
+        for wave in range(max(map(len, found.values()))):
+            entries = {shard: queue[wave] for shard, queue in found.items() if wave < len(queue)}
+            order = batch.order(wave)
+            late = self._ask(batch, order, effects) if len(order) else {}
+            if late and effects.offsets:
+                break
+            self._fold(batch, order, effects)
+            self._refold(batch, late, entries, effects)
+            for shard, (entry_id, entry) in entries.items():
+                self._end_of_entry(shard, entry, effects)
+                effects.offsets[shard] = entry_id
+            self._drain(effects)
+        return effects
+
+    def _ask(self, batch: _Batch, order: Int64s, effects: Effects) -> dict[int, list[int]]:
+        """Sorts out a wave: repeats are skipped, and devices with late positions are answered with their rows."""
+        world = self.memory.world
+        if classify(batch.rows, order, world.devices) == 0:
+            return {}
+        asked = order[batch.rows.todo[order] == ASK]
+        positions = batch.rows.positions[asked]
+        device = batch.rows.device[asked]
+        old = positions["recorded_us"] <= world.devices["newest_us"][device]
+        overtaken = old | (positions["recorded_us"] < world.devices["acted_us"][device])
+        wanted = positions[old]
+        known = self._past.known(
+            list(zip(map(DeviceId, wanted["device_id"].tolist()), wanted["recorded_us"].tolist(), strict=True))
+        )
+        if effects.positions:
+            pending = np.concatenate(effects.positions)
+            known.update(identities(pending[np.isin(pending["device_id"], wanted["device_id"])]))
+        late: dict[int, list[int]] = {}
+        fresh: dict[int, list[int]] = {}
+        for r, d, is_late, identity in zip(
+            asked.tolist(), device.tolist(), overtaken.tolist(), identities(positions), strict=True
+        ):
+            batch.rows.todo[r] = SKIP
+            if identity in known:
+                continue
+            fresh.setdefault(d, []).append(r)
+            if is_late:
+                late[d] = fresh[d]
+        for d, own in fresh.items():
+            if d not in late:
+                batch.rows.todo[own] = FOLD
+        return late
+
+    def _fold(self, batch: _Batch, order: Int64s, effects: Effects) -> None:
+        if not len(order):
+            return
+        counts = self.memory.world.counts
+        counts[SEEN] = counts[DUE] = 0
+        done = 0
+        self.memory.make_room(tracks=batch.pairs_in(order))
+        while done < len(order):
+            before, told_before = done, counts[TOLD]
+            done = fold_rows(self.memory.world, self.index.tables, batch.rows, order, batch.told, done)
+            if done < len(order):
+                if done == before and told_before == 0:
+                    self.memory.make_room(moments=2 * len(self.memory.world.moments))
+                self._drain(effects)
+        rows = batch.rows
+        kept = order[rows.todo[order] == FOLD]
+        stored = rows.positions[kept]
+        stored["flags"] = rows.flags[kept]
+        effects.positions.append(stored)
+        effects.seen.append(rows.positions[batch.told.seen[: counts[SEEN]]])
+        self._take_timers(batch.told)
+
+    def _refold(
+        self,
+        batch: _Batch,
+        late: Mapping[int, list[int]],
+        entries: Mapping[Shard, tuple[str, Entry]],
+        effects: Effects,
+    ) -> None:
+        for d, own in sorted(late.items(), key=lambda item: int(batch.rows.positions["device_id"][item[1][0]])):
+            self._drain(effects)
+            shard = shard_of(int(self.memory.world.devices["device_id"][d]))
+            _, entry = entries[shard]
+            clock_us = max(entry.clock_us, self._clock_us.get((shard, entry.scope), entry.clock_us))
+            positions = batch.rows.positions[own]
+            self._fold_again(d, positions, effects, clock_us=clock_us, filtered=entry.filters, because="late_position")
+
+    def _fold_again(
+        self,
+        d: int,
+        late: Positions,
+        effects: Effects,
+        *,
+        clock_us: int,
+        filtered: bool,
+        because: str,
+        since_us: int = NEVER_US,
+    ) -> None:
+        device_id = DeviceId(int(self.memory.world.devices["device_id"][d]))
+        from_us = min([since_us, *late["recorded_us"].tolist()])
+        lookback_us = int(self.index.tables.profiles["enter_after_us"].max(initial=0))
+        outcome = refold(
+            self.memory,
+            self.index,
+            d,
+            late,
+            self._past.story(device_id, from_us - lookback_us),
+            clock_us=clock_us,
+            filtered=filtered,
+            because=because,
+        )
+        effects.positions.append(outcome.positions)
+        effects.reflagged.append(outcome.reflagged)
+        effects.seen.append(outcome.positions[outcome.positions["flags"] == 0])
+        effects.tell(outcome.moments, outcome.details)
+        self.set_timers([d] * len(outcome.timers_us), outcome.timers_us)
+
+    def _end_of_entry(self, shard: Shard, entry: Entry, effects: Effects) -> None:
+        """Consent first, then the timers that are due by the entry's clock, in its scope only."""
+        if entry.kind is EntryKind.CONSENT and entry.device_id is not None:
+            self._consent(entry.device_id, granted=entry.granted, at_us=entry.clock_us)
+            if not entry.granted:
+                effects.withdrawn_us[entry.device_id] = entry.clock_us
+        key = (shard, entry.scope)
+        self._clock_us[key] = max(entry.clock_us, self._clock_us.get(key, entry.clock_us))
+        timers = self._timers.get(key)
+        while timers and timers[0][0] <= entry.clock_us:
+            due_us, device_id = heapq.heappop(timers)
+            row = self.memory.row_of(device_id)
+            if row == NO_DEVICE or self.memory.world.devices["pending_us"][row] != due_us:
+                continue
+            self._make_room_for(row, entry.clock_us, effects)
+            told = _told(1)
+            self.memory.world.counts[DUE] = 0
+            fire(self.memory.world, self.index.tables, told, row, entry.clock_us)
+            self._take_timers(told)
+
+    def _consent(self, device_id: DeviceId, *, granted: bool, at_us: int) -> None:
+        row = self.memory.row_of(device_id)
+        if row == NO_DEVICE:
+            row = self.meet([device_id]).get(device_id, NO_DEVICE)
+        if row == NO_DEVICE:
+            return
+        self.memory.world.devices["consented"][row] = granted
+        if not granted:
+            self.memory.make_room(
+                moments=int(self.memory.world.counts[TOLD])
+                + room_needed(self.memory.world, self.index.tables, row, at_us, 0)
+            )
+            withdraw(self.memory.world, self.index.tables, row, at_us)
+            self.memory.world.devices["floor_us"][row] = at_us
+
+    def meet(self, device_ids: Sequence[DeviceId]) -> dict[DeviceId, int]:
+        """Loads devices that are met for the first time; one that nobody knows is asked for again the next time."""
+        facts = self._past.devices(device_ids)
+        return {device_id: self.memory.meet(device_id, facts[device_id]) for device_id in sorted(facts)}
+
+    def _make_room_for(self, row: int, at_us: int, effects: Effects) -> None:
+        world = self.memory.world
+        needed = room_needed(world, self.index.tables, row, at_us, 0)
+        if world.counts[TOLD] + needed > len(world.moments):
+            self._drain(effects)
+            self.memory.make_room(moments=needed)
+
+    def _drain(self, effects: Effects) -> None:
+        counts = self.memory.world.counts
+        if counts[TOLD]:
+            effects.tell(self.memory.world.moments[: counts[TOLD]].copy())
+            counts[TOLD] = 0
+
+    def _take_timers(self, told: ToldColumns) -> None:
+        n = int(self.memory.world.counts[DUE])
+        self.set_timers(told.due_device[:n].tolist(), told.due_us[:n].tolist())
+
+
+class _Batch:
+    """The positions of all entries as columns, wave after wave."""
+
+    def __init__(self, tracker: Tracker, found: Mapping[Shard, Sequence[tuple[str, Entry]]]) -> None:
+        waves = max(map(len, found.values()))
+        parts: list[Entry] = []
+        self._ends: list[int] = []
+        n = 0
+        for wave in range(waves):
+            for queue in found.values():
+                if wave < len(queue) and queue[wave][1].positions is not None:
+                    entry = queue[wave][1]
+                    parts.append(entry)
+                    n += 0 if entry.positions is None else len(entry.positions)
+            self._ends.append(n)
+        arrays = [entry.positions for entry in parts if entry.positions is not None]
+        positions = np.concatenate(arrays) if arrays else np.empty(0, dtype=POSITION_DTYPE)
+        lengths = list(map(len, arrays))
+        filtered = np.repeat(np.array([entry.filters for entry in parts], dtype=np.uint8), lengths)
+        # a replay without filters doubts nothing, not even what the phone says of itself
+        positions["flags"][filtered == 0] = 0
+        device = tracker.memory.rows_of(device_ids(positions))
+        strangers = np.unique(positions["device_id"][device == NO_DEVICE])
+        if len(strangers) and tracker.meet(list(map(DeviceId, strangers.tolist()))):
+            device = tracker.memory.rows_of(device_ids(positions))
+        self._entry = np.repeat(np.arange(len(parts)), lengths)
+        lat, lng = np.ascontiguousarray(positions["lat"]), np.ascontiguousarray(positions["lng"])
+        pairs = tracker.index.match(
+            np.ascontiguousarray(positions["tenant_id"]), lat, lng, np.ascontiguousarray(positions["recorded_us"])
+        )
+        self.rows = Rows(
+            positions=positions,
+            device=device,
+            filtered=filtered,
+            clock_us=np.repeat(np.array([entry.clock_us for entry in parts], dtype=np.int64), lengths),
+            pair_first=np.searchsorted(pairs.position, np.arange(n + 1)),
+            pair_slot=np.ascontiguousarray(pairs.slot),
+            cell=cells_of(lat, lng, LAST_SEEN_RESOLUTION),
+            todo=np.zeros(n, dtype=np.uint8),
+            flags=np.zeros(n, dtype=np.uint8),
+        )
+        self.told = _told(n)
+
+    def order(self, wave: int) -> Int64s:
+        """Rows of a wave: entry by entry, device by device, in order of time."""
+        start, end = (self._ends[wave - 1] if wave else 0), self._ends[wave]
+        part = self.rows.positions[start:end]
+        order = np.lexsort((part["recorded_us"], part["device_id"], self._entry[start:end]))
+        return np.asarray(order + start, dtype=np.int64)
+
+    def pairs_in(self, order: Int64s) -> int:
+        """How many visits a wave can begin at most."""
+        first = self.rows.pair_first
+        return int(first[order.max() + 1] - first[order.min()])
+
+
+def device_ids(rows: Positions) -> Int64s:
+    return np.ascontiguousarray(rows["device_id"])
+
+
+def identities(positions: Positions) -> list[Identity]:
+    """What makes each position itself; accuracies are numbers of 32 bits, as the log has them."""
+    return [
+        (device_id, recorded_us, lat, lng, None if accuracy_m != accuracy_m else accuracy_m, bool(flags & MOCKED))  # noqa: PLR0124
+        for device_id, recorded_us, lat, lng, accuracy_m, flags in positions[
+            ["device_id", "recorded_us", "lat", "lng", "accuracy_m", "flags"]
+        ].tolist()
+    ]
+
+
+def _told(n: int) -> ToldColumns:
+    return ToldColumns(
+        seen=np.empty(n, dtype=np.int64), due_device=np.empty(n, dtype=np.int32), due_us=np.empty(n, dtype=np.int64)
+    )

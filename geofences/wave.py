@@ -1,0 +1,273 @@
+"""One entry of every shard at once: rows in order of device and time, folded in one compiled call."""
+
+# mypy: disable-error-code="misc"
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from geofences.compiled import compiled
+from geofences.fold import MOMENTS_A_TRACK, due_us, end, settle, step
+from geofences.states import NEVER_US, NO_DEVICE, NO_TRACK, NONE_US, Ended
+from geofences.tracks import ACTED, CLOCK, DUE, OPEN, RECEIVED, SEEN, TOLD, sweep
+from geofences.trust import MOCKED, NO_FLAGS, believe, judge
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geofences.fence_tables import FenceTables
+    from geofences.model import Int32s, Int64s, Positions
+    from geofences.states import Devices
+    from geofences.tracks import World
+
+SEEN_EVERY_US: Final = 60_000_000
+BY_CONSENT: Final = int(Ended.CONSENT)
+
+SKIP, FOLD, ASK = range(3)
+"""What is to be done with a row: nothing, fold it, or look into the past first."""
+
+
+class Rows(NamedTuple):
+    """The positions of a batch and what is known of each, as columns of shape (n,)."""
+
+    positions: Positions
+    device: Int32s
+    """Row of the device in `World.devices`; NO_DEVICE for one that nobody knows."""
+    filtered: NDArray[Any]
+    """uint8: whether it may be doubted."""
+    clock_us: Int64s
+    pair_first: Int64s
+    """Shape (n + 1,): where the slots that each position lies in begin in `pair_slot`."""
+    pair_slot: Int32s
+    cell: Int64s
+    """Any number that changes when the position's H3 cell at resolution 9 does."""
+    todo: NDArray[Any]
+    """uint8: SKIP, FOLD or ASK."""
+    flags: NDArray[Any]
+    """uint8, filled by the fold."""
+
+
+class Told(NamedTuple):
+    """What a fold hands out besides moments; filled up to World.counts[SEEN] and [DUE]."""
+
+    seen: Int64s
+    """Rows that changed where their device was last."""
+    due_device: Int32s
+    due_us: Int64s
+
+
+@compiled
+def _before(positions: Positions, a: int, b: int) -> int:
+    """-1, 0, 1: the order of two positions of one device at one time by lat, lng, accuracy, mocked."""
+    one, other = positions[a], positions[b]
+    if one.lat != other.lat:
+        return -1 if one.lat < other.lat else 1
+    if one.lng != other.lng:
+        return -1 if one.lng < other.lng else 1
+    accuracy = -1.0 if one.accuracy_m != one.accuracy_m else float(one.accuracy_m)
+    others = -1.0 if other.accuracy_m != other.accuracy_m else float(other.accuracy_m)
+    if accuracy != others:
+        return -1 if accuracy < others else 1
+    mocked, others_mocked = one.flags & MOCKED, other.flags & MOCKED
+    if mocked == others_mocked:
+        return 0
+    return -1 if mocked < others_mocked else 1
+
+
+@compiled
+def classify(rows: Rows, order: Int64s, devices: Devices) -> int:
+    """Says of each row of a wave what is to be done with it; answers how many runs of a device have to ask.
+
+    `order` is sorted by device and recorded_us; here equal times are put in order too. A row that repeats the one
+    before it is skipped, as are those of strangers and of devices without consent. A run whose first position is not
+    newer than all that the device had, or is older than what its timers did, is marked ASK as a whole.
+    """
+    asking = 0
+    i = 0
+    while i < len(order):
+        d = rows.device[order[i]]
+        last = i + 1
+        while last < len(order) and rows.device[order[last]] == d:
+            j = last
+            while (
+                j > i
+                and rows.positions[order[j]].recorded_us == rows.positions[order[j - 1]].recorded_us
+                and _before(rows.positions, order[j], order[j - 1]) < 0
+            ):
+                order[j], order[j - 1] = order[j - 1], order[j]
+                j -= 1
+            last += 1
+        known = d >= 0 and devices[d].consented != 0
+        verdict = SKIP
+        for j in range(i, last):
+            r = order[j]
+            recorded_us = rows.positions[r].recorded_us
+            if not known or recorded_us <= devices[d].floor_us:
+                rows.todo[r] = SKIP
+                continue
+            if (
+                j > i
+                and recorded_us == rows.positions[order[j - 1]].recorded_us
+                and _before(rows.positions, r, order[j - 1]) == 0
+            ):
+                rows.todo[r] = SKIP
+                continue
+            if verdict == SKIP:
+                verdict = ASK if recorded_us <= devices[d].newest_us or recorded_us < devices[d].acted_us else FOLD
+                asking += verdict == ASK
+            rows.todo[r] = verdict
+        i = last
+    return asking
+
+
+@compiled
+def room_needed(world: World, tables: FenceTables, d: int, at_us: int, pairs: int) -> int:
+    """How many moments a position or a timer at `at_us` can make device `d` tell, at most."""
+    lives = pairs
+    k = world.devices[d].first_track
+    while k != NO_TRACK:
+        slot = world.tracks[k].slot
+        lives += 1
+        while slot >= 0 and tables.fences[slot].valid_to_us <= at_us:
+            lives += 1
+            slot = tables.fences[slot].next_slot
+        k = world.tracks[k].next
+    return lives * MOMENTS_A_TRACK
+
+
+@compiled
+def _by_fence(tables: FenceTables, slots: Int32s) -> None:
+    """Sorts a few slots by fence, so that what is told does not depend on where an index keeps its fences."""
+    for i in range(1, len(slots)):
+        j = i
+        while j > 0 and tables.fences[slots[j]].fence_id < tables.fences[slots[j - 1]].fence_id:
+            slots[j], slots[j - 1] = slots[j - 1], slots[j]
+            j -= 1
+
+
+@compiled
+def fold_rows(world: World, tables: FenceTables, rows: Rows, order: Int64s, told: Told, begin: int) -> int:
+    """Folds the rows marked FOLD from `order[begin]` on; answers where it stopped: at the end, or for want of room."""
+    before = NO_DEVICE
+    for i in range(begin, len(order)):
+        r = order[i]
+        if rows.todo[r] != FOLD:
+            continue
+        d = rows.device[r]
+        if d != before and before != NO_DEVICE:  # noqa: PLR1714 - a set is slow in compiled code
+            set_timer(world, tables, told, before)
+        before = d
+        if not _fold_row(world, tables, rows, told, r):
+            return i
+    if before != NO_DEVICE:
+        set_timer(world, tables, told, before)
+    return len(order)
+
+
+@compiled
+def _fold_row(world: World, tables: FenceTables, rows: Rows, told: Told, r: int) -> bool:
+    """One position; False, and nothing done, if there is no room for what it may tell."""
+    d = rows.device[r]
+    first, last = rows.pair_first[r], rows.pair_first[r + 1]
+    device = world.devices[d]
+    position = rows.positions[r]
+    at_us = position.recorded_us
+    alone = device.first_track == NO_TRACK and first == last
+    if not alone and world.counts[TOLD] + room_needed(world, tables, d, at_us, last - first) > len(world.moments):
+        return False
+    flags = NO_FLAGS
+    if rows.filtered[r]:
+        flags = judge(world.devices, d, at_us, position.lat, position.lng, position.accuracy_m, position.flags)
+    rows.flags[r] = flags
+    device.newest_us = max(device.newest_us, at_us)
+    if flags != NO_FLAGS:
+        return True
+    if alone:
+        believe(world.devices, d, at_us, position.lat, position.lng)
+    else:
+        world.counts[CLOCK] = rows.clock_us[r]
+        world.counts[RECEIVED] = position.received_us
+        pairs = rows.pair_slot[first:last]
+        if last - first > 1:
+            _by_fence(tables, pairs)
+        step(world, tables, d, at_us, position.lat, position.lng, position.accuracy_m, pairs, False)
+    if rows.cell[r] != device.seen_cell or at_us >= device.seen_us + SEEN_EVERY_US:
+        device.seen_cell = rows.cell[r]
+        device.seen_us = at_us
+        told.seen[world.counts[SEEN]] = r
+        world.counts[SEEN] += 1
+    return True
+
+
+@compiled
+def catch_up_rows(
+    world: World,
+    tables: FenceTables,
+    d: int,
+    positions: Positions,
+    pair_first: Int64s,
+    pair_slot: Int32s,
+    begin: int,
+    end: int,
+) -> int:
+    """Folds good positions of a device again for its resumed visits; answers where it stopped, as `fold_rows` does.
+
+    The first position says only where the device was.
+    """
+    for i in range(begin, end):
+        world.counts[TOLD] = 0
+        first, last = pair_first[i], pair_first[i + 1]
+        position = positions[i]
+        at_us = position.recorded_us
+        if room_needed(world, tables, d, at_us, last - first) > len(world.moments):
+            return i
+        if i == 0 or positions[i - 1].device_id != position.device_id:
+            believe(world.devices, d, at_us, position.lat, position.lng)
+        else:
+            pairs = pair_slot[first:last]
+            step(world, tables, d, at_us, position.lat, position.lng, position.accuracy_m, pairs, True)
+    return end
+
+
+@compiled
+def set_timer(world: World, tables: FenceTables, told: Told, d: int) -> None:
+    """Asks for a look at the device when its next timer is due, unless an earlier look is asked for already."""
+    device = world.devices[d]
+    if device.first_track == NO_TRACK:
+        return
+    soonest_us = due_us(world, tables, d)
+    if soonest_us < device.pending_us:
+        device.pending_us = soonest_us
+        told.due_device[world.counts[DUE]] = d
+        told.due_us[world.counts[DUE]] = soonest_us
+        world.counts[DUE] += 1
+
+
+@compiled
+def fire(world: World, tables: FenceTables, told: Told, d: int, now_us: int) -> None:
+    """A timer: lets everything happen to a device that is due at `now_us`."""
+    world.counts[CLOCK] = now_us
+    world.counts[RECEIVED] = NONE_US
+    world.counts[ACTED] = NONE_US
+    world.devices[d].pending_us = NEVER_US
+    k = world.devices[d].first_track
+    while k != NO_TRACK:
+        settle(world, tables, d, k, now_us)
+        k = world.tracks[k].next
+    world.devices[d].acted_us = max(world.devices[d].acted_us, world.counts[ACTED])
+    sweep(world, d)
+    set_timer(world, tables, told, d)
+
+
+@compiled
+def withdraw(world: World, tables: FenceTables, d: int, now_us: int) -> None:
+    """Location consent is withdrawn: all visits of the device end."""
+    world.counts[CLOCK] = now_us
+    world.counts[RECEIVED] = NONE_US
+    k = world.devices[d].first_track
+    while k != NO_TRACK:
+        settle(world, tables, d, k, now_us)
+        if world.tracks[k].status <= OPEN:
+            end(world, tables, d, k, BY_CONSENT, now_us)
+        k = world.tracks[k].next
+    sweep(world, d)

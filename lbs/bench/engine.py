@@ -20,18 +20,19 @@ from lbs.bench.engine_edits import measure_edits
 from lbs.bench.engine_floor import floor_rate
 from lbs.bench.engine_memory import measure_bytes
 from lbs.bench.engine_ours import OurIndex
-from lbs.bench.engine_peer import rate
+from lbs.bench.engine_peer import in_turns
 from lbs.bench.engine_postgis import FenceTable, Join, PreparedQueries
 from lbs.bench.engine_redis import GeoSearch
 from lbs.bench.engine_strtree import Tree
 from lbs.bench.engine_tile38 import Channels
+from lbs.bench.engine_tracker import OurTracker
 from lbs.bench.engine_workload import make
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lbs.bench.engine_answers import Agreement, Answers
-    from lbs.bench.engine_peer import Peer
+    from lbs.bench.engine_peer import Peer, Timed
     from lbs.bench.engine_workload import Workload
     from lbs.bench.home import BenchHome
 
@@ -56,8 +57,17 @@ def run(
     step: Callable[[str], None],
 ) -> dict[str, Any]:
     """The whole benchmark; `step` is told what was done. Raises MismatchError if answers differ."""
+    _warm_up()
     chosen = _Chosen(home, tile38)
     return {"runs": [_size(n, [chosen.peer(name) for name in peers], rounds=rounds, step=step) for n in sizes]}
+
+
+def _warm_up() -> None:
+    """Whatever is compiled when it is first used is compiled now."""
+    workload = make(100, devices=100, reports=3)
+    index = OurIndex()
+    index.prepare(workload)
+    OurTracker(index, workload).check(index.answers(len(workload.lat)))
 
 
 class _Chosen:
@@ -98,16 +108,13 @@ class Measured:
 
     agreement: Agreement
     explain: str
-    rates: list[float]
-    """Positions a second, one a round."""
-    our_rates: list[float]
-    """Ours, in turns with them."""
+    rates: dict[str, list[float]]
+    """Positions a second of the peer and, in turns with it, of ours: one a round."""
 
 
-def measure_peer(peer: Peer, ours: OurIndex, answers: Answers, workload: Workload, *, rounds: int) -> Measured:
-    """Let a peer take in the fences, hold its answers against ours, and only then time both. Raises MismatchError."""
-    positions = len(workload.lat)
-    n = min(peer.sample, positions)
+def measure_peer(peer: Peer, ours: Sequence[Timed], answers: Answers, workload: Workload, *, rounds: int) -> Measured:
+    """Let a peer take in the fences, hold its answers against ours, and only then time all. Raises MismatchError."""
+    n = min(peer.sample, len(workload.lat))
     try:
         peer.prepare(workload)
         agreement = compare(
@@ -118,49 +125,53 @@ def measure_peer(peer: Peer, ours: OurIndex, answers: Answers, workload: Workloa
             positions=n,
             tolerance_m=peer.tolerance_m(workload.fences),
         )
-        rates = [(rate(peer, positions), rate(ours, positions)) for _ in range(rounds)]
-        return Measured(
-            agreement=agreement,
-            explain=peer.explain(),
-            rates=[theirs for theirs, _ in rates],
-            our_rates=[own for _, own in rates],
-        )
+        rates = in_turns([peer, *ours], len(workload.lat), rounds=rounds)
+        return Measured(agreement=agreement, explain=peer.explain(), rates=rates)
     finally:
         peer.close()
 
 
 def _size(n: int, peers: Sequence[Peer], *, rounds: int, step: Callable[[str], None]) -> dict[str, Any]:
     workload = make(n)
-    positions = len(workload.lat)
-    ours = OurIndex()
-    ours.prepare(workload)
-    answers = ours.answers(positions)
+    index = OurIndex()
+    index.prepare(workload)
+    answers = index.answers(len(workload.lat))
+    tracker = OurTracker(index, workload)
+    events = tracker.check(answers)
     step(f"{n:,} fences are in the index")
     measured: dict[str, Measured] = {}
     for peer in peers:
-        measured[peer.name] = measure_peer(peer, ours, answers, workload, rounds=rounds)
+        measured[peer.name] = measure_peer(peer, (index, tracker), answers, workload, rounds=rounds)
         step(f"{n:,} fences: {peer.name} gives the same answers, and is timed")
-    edits = measure_edits(ours, workload, rounds=rounds)
-    ours.close()
+    alone = in_turns([index, tracker], len(workload.lat), rounds=rounds)
+    edits = measure_edits(index, workload, rounds=rounds)
+    index.close()
     index_bytes = measure_bytes(n)
     step(f"{n:,} fences: edits and memory are measured")
     floor = floor_rate(workload, index_bytes=index_bytes, rounds=rounds)
     step(f"{n:,} fences: the floor is measured")
-    own = median([*edits.untouched, *(own for peer in measured.values() for own in peer.our_rates)])
-    theirs = {name: median(peer.rates) for name, peer in measured.items()}
+    rates = _medians([alone, *(peer.rates for peer in measured.values())])
     return {
         "fences": n,
-        "positions": positions,
-        "inside_share": len(np.unique(answers.position)) / positions,
+        "positions": len(workload.lat),
+        "inside_share": len(np.unique(answers.position)) / len(workload.lat),
+        "events": events,
         "equal": True,
-        "rates": {ours.name: own, **theirs},
-        "ratios": {name: own / other for name, other in theirs.items()},
+        "rates": rates,
+        "ratios": {name: rates[index.name] / rates[name] for name in measured},
+        "ratios_with_state": {name: rates[tracker.name] / rates[name] for name in measured},
         "floor": floor,
-        "build_s": ours.cover_s + ours.index_s,
-        "cover_s": ours.cover_s,
-        "index_s": ours.index_s,
+        "build_s": index.cover_s + index.index_s,
+        "cover_s": index.cover_s,
+        "index_s": index.index_s,
         "bytes_per_fence": index_bytes / n,
         **edits.report(),
         "compared": {name: asdict(peer.agreement) for name, peer in measured.items()},
-        "explain": {ours.name: ours.explain(), **{name: peer.explain for name, peer in measured.items()}},
+        "explain": {index.name: index.explain(), **{name: peer.explain for name, peer in measured.items()}},
     }
+
+
+def _medians(parts: Sequence[Mapping[str, list[float]]]) -> dict[str, float]:
+    """Of all rounds of each name, in whichever part."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: median(rate for part in parts for rate in part.get(name, [])) for name in names}

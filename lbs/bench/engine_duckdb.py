@@ -14,7 +14,7 @@ import numpy as np
 
 from geofences.geodesy import WGS84
 from lbs.bench.engine_answers import Answers
-from lbs.bench.engine_peer import EXACT_M, ROUNDING_M
+from lbs.bench.engine_peer import EXACT_M, ROUNDING_M, Peer
 from lbs.bench.extras import extra
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ JOIN fences AS f ON ST_Intersects(f.shape, p.at)
 """
 
 
-class DuckJoin:
+class DuckJoin(Peer):
     name = "duckdb_spatial"
     sample = 200_000
 

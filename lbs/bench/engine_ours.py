@@ -11,7 +11,7 @@ from geofences.cover import cover
 from geofences.index import FenceIndex
 from geofences.model import PLAIN, Fence, FenceId, Floats, Int64s, TenantId
 from lbs.bench.engine_answers import Answers
-from lbs.bench.engine_peer import exact_tolerance_m
+from lbs.bench.engine_peer import Peer, exact_tolerance_m
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ TAKEN_AT_ONCE = 50_000
 """Fences that are read, covered and taken in at once: no second copy of all of them is ever held."""
 
 
-class OurIndex:
+class OurIndex(Peer):
     """Match only: which positions lie in which fences."""
 
     name = "lbs"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from geofences.model import Floats
     from lbs.bench.engine_answers import Answers
@@ -22,13 +22,24 @@ ROUNDING_M: Final = 1e-6
 """What a verdict about a polygon may be off: its edges are straight in lon/lat for all, only the last digits differ."""
 
 
-class Peer(Protocol):
-    """One engine with all fences of a workload in it, asked about its first positions."""
+class Timed(Protocol):
+    """Work on the first positions of a workload whose time can be taken."""
 
     name: str
     """Its key in `rates`."""
     sample: int
-    """How many positions a round asks about: what keeps the run short."""
+    """How many positions a round is about: what keeps the run short."""
+
+    def ready(self) -> None:
+        """Before every round, not timed."""
+        return
+
+    def run(self, n: int) -> None:
+        """The work whose time is taken: about the first n positions."""
+
+
+class Peer(Timed, Protocol):
+    """One engine with all fences of a workload in it, asked about its first positions."""
 
     def prepare(self, workload: Workload) -> None:
         """Take in the fences; whatever is made once is made here."""
@@ -38,9 +49,6 @@ class Peer(Protocol):
 
     def tolerance_m(self, fences: Fences) -> Floats:
         """How near to each fence's border a verdict may be another, shape (fences,); NaN where it gives none."""
-
-    def run(self, n: int) -> None:
-        """The work whose time is taken: about the first n positions."""
 
     def explain(self) -> str:
         """How it goes about it, in its own words."""
@@ -53,13 +61,20 @@ def exact_tolerance_m(fences: Fences) -> Floats:
     return np.where(fences.is_circle, EXACT_M, ROUNDING_M)
 
 
-def rate(peer: Peer, positions: int) -> float:
+def rate(work: Timed, positions: int) -> float:
     """Positions a second of one round."""
-    n = min(peer.sample, positions)
+    n = min(work.sample, positions)
+    work.ready()
     with undisturbed():
         begin = time.perf_counter()
-        peer.run(n)
+        work.run(n)
         return n / (time.perf_counter() - begin)
+
+
+def in_turns(works: Sequence[Timed], positions: int, *, rounds: int) -> dict[str, list[float]]:
+    """Positions a second by name, one a round: what disturbs the machine disturbs all."""
+    turns = [[rate(work, positions) for work in works] for _ in range(rounds)]
+    return {work.name: [turn[i] for turn in turns] for i, work in enumerate(works)}
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 
 from geofences.sql import queries
 from lbs.bench.engine_answers import Answers
-from lbs.bench.engine_peer import exact_tolerance_m
+from lbs.bench.engine_peer import Peer, exact_tolerance_m
 from lbs.wiring import Role, database
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class FenceTable:
         self.cursor.execute("DROP SCHEMA IF EXISTS bench CASCADE")
 
 
-class PreparedQueries:
+class PreparedQueries(Peer):
     """One EXECUTE a position."""
 
     name = "postgis_prepared"
@@ -104,7 +104,7 @@ class PreparedQueries:
         return found
 
 
-class Join:
+class Join(Peer):
     """One statement for all positions."""
 
     name = "postgis_join"

@@ -13,6 +13,7 @@ import numpy as np
 from redis.connection import parse_url
 
 from lbs.bench.engine_answers import Answers
+from lbs.bench.engine_peer import Peer
 from lbs.bench.engine_wire import Wire, command
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ GRID_M = 0.8
 KEY = "lbs:bench:fences"
 
 
-class GeoSearch:
+class GeoSearch(Peer):
     name = "redis_geosearch"
     sample = 20_000
 

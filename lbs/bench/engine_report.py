@@ -24,6 +24,7 @@ TITLES: Final = {
 }
 """In the order of rows; keys of `rates`."""
 OURS: Final = ("lbs", "lbs_with_state")
+IN_BRACKETS: Final = "In brackets: how many times faster LBS is in the same run, match only / with state and events."
 BEGIN, END = "<!-- bench engine -->", "<!-- /bench engine -->"
 Rows = list[list[str]]
 
@@ -98,7 +99,9 @@ def _rate_and_ratio(run: Mapping[str, Any], name: str) -> str:
     if name not in run["rates"]:
         return "-"
     own = _short(run["rates"][name])
-    return own if name in OURS else f"{own} ({_times(run['ratios'][name])})"
+    if name in OURS:
+        return own
+    return f"{own} ({_times(run['ratios'][name])} / {_times(run['ratios_with_state'][name])})"
 
 
 def _short(rate: float) -> str:

@@ -15,7 +15,7 @@ import shapely
 
 from geofences.geodesy import chord_limit_m, ecef_m
 from lbs.bench.engine_answers import Answers
-from lbs.bench.engine_peer import exact_tolerance_m
+from lbs.bench.engine_peer import Peer, exact_tolerance_m
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lbs.bench.engine_workload import Fences, Workload
 
 
-class Tree:
+class Tree(Peer):
     name = "shapely_strtree"
     sample = 100_000
 

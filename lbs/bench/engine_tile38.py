@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lbs.bench.engine_answers import Answers
-from lbs.bench.engine_peer import EXACT_M, ROUNDING_M
+from lbs.bench.engine_peer import EXACT_M, ROUNDING_M, Peer
 from lbs.bench.engine_wire import Wire, command
 from lbs.runtime import CommandError
 
@@ -29,7 +29,7 @@ SPHERE_AND_CORNERS = 0.0075
 LISTEN_S = 60.0
 
 
-class Channels:
+class Channels(Peer):
     name = "tile38"
     sample = 20_000
 

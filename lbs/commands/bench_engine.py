@@ -100,12 +100,12 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _print(result: dict[str, Any]) -> None:
-    from lbs.bench.engine_report import index_rows, rate_rows, terminal_table  # noqa: PLC0415
+    from lbs.bench.engine_report import IN_BRACKETS, index_rows, rate_rows, terminal_table  # noqa: PLC0415
 
     console = Console()
     for rows in (rate_rows(result["runs"]), index_rows(result["runs"])):
         console.print(terminal_table(rows))
-    console.print("In brackets: how many times faster LBS matches, in the same run.")
+    console.print(IN_BRACKETS)
 
 
 def _write_documents(result: dict[str, Any]) -> None:

@@ -12,12 +12,14 @@ import pytest
 from shapely import geometry
 
 from geofences.index import FenceIndex
+from geofences.states import Told
 from lbs.bench.engine import measure_peer
 from lbs.bench.engine_answers import Answers, MismatchError, border_distance_m, compare
 from lbs.bench.engine_duckdb import CUT_OFF, DuckJoin, circle_rings
 from lbs.bench.engine_edits import measure_edits
 from lbs.bench.engine_ours import OurIndex
 from lbs.bench.engine_strtree import Tree
+from lbs.bench.engine_tracker import OurTracker, expected_events
 from lbs.bench.engine_workload import Workload, make
 from tests.support.shapes import GEOD
 
@@ -45,7 +47,7 @@ def indexed(workload: Workload) -> OurIndex:
 
 
 def measure(peer: Peer, ours: OurIndex, workload: Workload) -> Any:
-    return measure_peer(peer, ours, ours.answers(len(workload.lat)), workload, rounds=1)
+    return measure_peer(peer, [ours], ours.answers(len(workload.lat)), workload, rounds=1)
 
 
 def away_m(lat: Any, lng: Any, other_lat: Any, other_lng: Any) -> Any:
@@ -187,7 +189,7 @@ class TestPeers:
         measured = measure(Tree(), ours, workload)
         assert measured.agreement.positions == len(workload.lat)
         assert measured.agreement.pairs > 500
-        assert len(measured.rates) == len(measured.our_rates) == 1
+        assert {name: len(rates) for name, rates in measured.rates.items()} == {"shapely_strtree": 1, "lbs": 1}
 
     def test_duckdb_agrees(self, workload: Workload, ours: OurIndex) -> None:
         assert measure(DuckJoin(), ours, workload).agreement.pairs > 500
@@ -239,3 +241,30 @@ class TestEdits:
         monkeypatch.setattr(FenceIndex, "add", lose)
         with pytest.raises(MismatchError, match="answers otherwise after edits"):
             measure_edits(ours, workload, rounds=1)
+
+
+class TestState:
+    def test_enters_and_exits_follow_from_the_answers(self, workload: Workload, ours: OurIndex) -> None:
+        answers = ours.answers(len(workload.lat))
+        assert OurTracker(ours, workload).check(answers) > 50
+
+    def test_expected_events_are_those_of_a_plain_loop(self, workload: Workload, ours: OurIndex) -> None:
+        answers = ours.answers(len(workload.lat))
+        good = np.random.default_rng(3).random(len(workload.lat)) < 0.8
+        inside: dict[int, set[int]] = {}
+        for position, fence in zip(answers.position.tolist(), answers.fence.tolist(), strict=True):
+            inside.setdefault(position, set()).add(fence)
+        was: dict[int, set[int]] = {}
+        events = []
+        for row in np.flatnonzero(good).tolist():
+            device, at_us = int(workload.positions["device_id"][row]), int(workload.at_us[row])
+            now, before = inside.get(row, set()), was.get(device, set())
+            events += [(device, at_us, fence, int(Told.ENTERED)) for fence in now - before]
+            events += [(device, at_us, fence, int(Told.EXITED)) for fence in before - now]
+            was[device] = now
+        assert expected_events(answers, workload, good).tolist() == sorted(events)
+
+    def test_a_tracker_that_differs_is_found(self, workload: Workload, ours: OurIndex) -> None:
+        answers = ours.answers(len(workload.lat))
+        with pytest.raises(MismatchError, match=r"lbs_with_state tells .* missing"):
+            OurTracker(ours, workload).check(with_pair(answers, len(workload.lat) - 1, 7))

@@ -186,6 +186,8 @@ class Follower:
     def __post_init__(self) -> None:
         self.tracker = Tracker(index=self.index, past=self.past)
         self._last = 0
+        self.details: list[dict[str, Any]] = []
+        """What corrections said of themselves."""
 
     def restart(self) -> None:
         self.tracker = Tracker(index=self.index, past=self.past)
@@ -208,6 +210,7 @@ class Follower:
         while queues:
             effects = self.tracker.handle(queues)
             self.past.apply(effects)
+            self.details += [detail for _, detail in sorted(effects.details.items()) if detail]
             queues = {
                 shard: [e for e in queue if int(e[0][:-2]) > int(effects.offsets.get(shard, "0-0")[:-2])]
                 for shard, queue in queues.items()

@@ -1,7 +1,6 @@
-"""From verdicts to visits: a pure fold of one device over one fence at a time.
+"""The reference: visits folded from verdicts with plain objects, one device and one fence at a time.
 
-Promise: the same positions and the same clock give the same visits and events, in whatever batches they come. Times are
-int64 microseconds. Knows no index, no database and no clock: `engine` brings verdicts and timer ticks.
+Written before the compiled tracker and independent of it. Times are int64 microseconds.
 
     none --IN--> candidate --enter_after_s without OUT--> open --exit_after_s without IN--> closed
                      |                                     |----gap_s of silence----------> closed
@@ -10,15 +9,13 @@ int64 microseconds. Knows no index, no database and no clock: `engine` brings ve
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from geofences.ids import visit_id
 from geofences.model import (
     DeviceId,
     EndedBy,
-    EventId,
     EventType,
     Fence,
     FenceId,
@@ -75,25 +72,11 @@ class Event:
     visit: Visit
     received_us: int | None = None
 
-    @property
-    def event_id(self) -> EventId:
-        return EventId(stable_id(b"event", self.visit.visit_id, self.at_us, text=self.type))
-
-
-def stable_id(kind: bytes, *numbers: int, text: str = "") -> int:
-    """A 63-bit id that depends only on what it names, so that repeated work makes the same rows.
-
-    >>> stable_id(b"visit", 1, 2, 3) == stable_id(b"visit", 1, 2, 3)
-    True
-    """
-    digest = blake2b(struct.pack(f"<{len(numbers)}q", *numbers) + text.encode(), digest_size=8, person=kind[:16])
-    return int.from_bytes(digest.digest(), "little") >> 1
-
 
 def begin(fence: Fence, *, device_id: DeviceId, at_us: int, confidence: float, already_inside: bool) -> Visit:
     """A candidate visit from its first IN."""
     return Visit(
-        visit_id=VisitId(stable_id(b"visit", fence.tenant_id, device_id, fence.fence_id, at_us)),
+        visit_id=visit_id(fence.tenant_id, device_id, fence.fence_id, at_us),
         tenant_id=fence.tenant_id,
         device_id=device_id,
         fence_id=fence.fence_id,
@@ -179,7 +162,7 @@ class Fold:
             self.visit = (
                 begin(fence, device_id=device_id, at_us=at_us, confidence=confidence, already_inside=first_ever)
                 if visit is None
-                else self._seen_inside(visit, at_us, confidence)
+                else self._seen_inside(visit, at_us)
             )
         elif verdict is Verdict.OUT and visit is not None:
             if visit.status is VisitStatus.CANDIDATE:
@@ -188,13 +171,12 @@ class Fold:
                 self.visit = replace(visit, out_since_us=at_us)
         self.settle(at_us)
 
-    def _seen_inside(self, visit: Visit, at_us: int, confidence: float) -> Visit:
+    def _seen_inside(self, visit: Visit, at_us: int) -> Visit:
         seen = replace(
             visit,
             last_in_us=at_us,
             out_since_us=None,
             positions=visit.positions + 1,
-            confidence=max(visit.confidence, confidence),
         )
         if not seen.dwell_waits:
             return seen

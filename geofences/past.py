@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geofences.batch import identities
 from geofences.log import LIVE
 from geofences.memory import DeviceFacts
 from geofences.model import POSITION_DTYPE, DeviceId, EndedBy, TenantId, VisitStatus
 from geofences.refold import Story
 from geofences.sql import queries
 from geofences.states import ENDINGS, MOMENT_DTYPE, NONE_US, STATUSES
-from geofences.tracking import identities
 from geofences.visits import NO_STORE, ShardPlace, to_datetime, to_us
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+    from geofences.batch import Identity
     from geofences.model import Positions, Shard
     from geofences.states import Moments
-    from geofences.tracking import Identity
 
 
 class StoredPast:

@@ -65,13 +65,15 @@ def refold(
     late: Positions,
     story: Story,
     *,
+    settled_us: int,
     clock_us: int,
     filtered: bool,
     because: str,
 ) -> Outcome:
     """Folds device row `d` again from the start of its story, `late` (shape (k,), maybe none) among its positions.
 
-    The device's live visits in memory become those of the new past; timers are told as of `clock_us`.
+    The device's live visits in memory become those of the new past, with timers fired up to `settled_us`; `clock_us` is
+    when all this is told.
     """
     positions = np.concatenate([story.positions, late])
     is_late = np.arange(len(positions)) >= len(story.positions)
@@ -85,7 +87,7 @@ def refold(
         )
     )
     positions, is_late = positions[order], is_late[order]
-    told, flags, timers_us = _fold_again(memory, index, d, positions, story, clock_us=clock_us, filtered=filtered)
+    told, flags, timers_us = _fold_again(memory, index, d, positions, story, settled_us=settled_us, filtered=filtered)
     stored = positions.copy()
     stored["flags"] = flags
     differs = ~is_late & (flags != positions["flags"])
@@ -113,7 +115,7 @@ def _fold_again(
     positions: Positions,
     story: Story,
     *,
-    clock_us: int,
+    settled_us: int,
     filtered: bool,
 ) -> tuple[Moments, np.ndarray, list[int]]:
     """Everything told on the way, the flags of the positions, and the timer set at the end."""
@@ -130,7 +132,7 @@ def _fold_again(
         positions=positions,
         device=np.full(n, d, dtype=np.int32),
         filtered=np.full(n, filtered, dtype=np.uint8),
-        clock_us=np.full(n, clock_us, dtype=np.int64),
+        clock_us=np.full(n, settled_us, dtype=np.int64),
         pair_first=np.searchsorted(pairs.position, np.arange(n + 1)),
         pair_slot=np.ascontiguousarray(pairs.slot),
         cell=np.zeros(n, dtype=np.int64),
@@ -153,8 +155,8 @@ def _fold_again(
         if done == before and counts[TOLD] == 0:
             memory.make_room(moments=2 * len(memory.world.moments))
         counts[TOLD] = counts[SEEN] = counts[DUE] = 0
-    memory.make_room(moments=room_needed(memory.world, index.tables, d, clock_us, 0))
-    fire(memory.world, index.tables, columns, d, clock_us)
+    memory.make_room(moments=room_needed(memory.world, index.tables, d, settled_us, 0))
+    fire(memory.world, index.tables, columns, d, settled_us, settled_us)
     parts.append(memory.world.moments[: counts[TOLD]].copy())
     timers_us = columns.due_us[: counts[DUE]].tolist()
     counts[TOLD] = counts[DUE] = 0

@@ -8,31 +8,31 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from geofences.index import cells_of
+from geofences.batch import Batch, device_ids, identities, no_told
 from geofences.log import LIVE, Entry, EntryKind, shard_of
 from geofences.memory import DeviceFacts, Memory
 from geofences.model import POSITION_DTYPE, DeviceId, FenceId, Positions, Shard, TenantId
 from geofences.refold import catch_up, refold
-from geofences.states import NEVER_US, NO_DEVICE, Moments, Status
+from geofences.states import NEVER_US, NO_DEVICE, NONE_US, Moments, Status
 from geofences.tracks import DUE, SEEN, TOLD, resume
-from geofences.wave import ASK, FOLD, SKIP, Rows, classify, fire, fold_rows, room_needed, set_timer, withdraw
-from geofences.wave import Told as ToldColumns
+from geofences.wave import ASK, FOLD, SKIP, classify, fire, fold_rows, room_needed, set_timer, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from geofences.batch import Identity
     from geofences.index import FenceIndex
     from geofences.model import Int64s
     from geofences.refold import Story
+    from geofences.wave import Told
 
-Identity: TypeAlias = "tuple[int, int, float, float, float | None, bool]"
-"""What makes two positions of one device the same: device, recorded_us, lat, lng, accuracy_m, mocked."""
-MOCKED: Final = 1
-LAST_SEEN_RESOLUTION: Final = 9
+GRACE_US: Final = 2_000_000
+"""A phone's position arrives some time after it was recorded: timers of the wall clock wait so long for it. Without
+this, many a timer would be overtaken by a position, and everything since folded again."""
 
 
 class Past(Protocol):
@@ -86,11 +86,13 @@ class Tracker:
         self.memory = Memory()
         self._past = past
         self._timers: dict[tuple[Shard, TenantId], list[tuple[int, int]]] = {}
-        self._clock_us: dict[tuple[Shard, TenantId], int] = {}
+        self._settled_us: dict[tuple[Shard, TenantId], int] = {}
+        """Up to when the timers of each shard and scope have fired."""
 
     def next_live_timer_us(self, shard: Shard) -> int:
+        """When a tick is worth while for the devices that follow the wall clock; NEVER_US if none waits for one."""
         timers = self._timers.get((shard, LIVE))
-        return timers[0][0] if timers else NEVER_US
+        return timers[0][0] + GRACE_US if timers else NEVER_US
 
     def forget(self, shards: Sequence[Shard]) -> None:
         """Drops all that is remembered of some shards."""
@@ -150,10 +152,17 @@ class Tracker:
         for device_id in np.unique(seen["device_id"][near]).tolist():
             row = self.memory.row_of(device_id)
             scope = TenantId(int(self.memory.world.devices["scope"][row]))
-            clock_us = self._clock_us.get((shard_of(device_id), scope), effective_us)
+            settled_us = self._settled_us.get((shard_of(device_id), scope), effective_us)
             nothing = np.empty(0, dtype=POSITION_DTYPE)
             self._fold_again(
-                row, nothing, effects, clock_us=clock_us, filtered=True, because="fence_changed", since_us=effective_us
+                row,
+                nothing,
+                effects,
+                settled_us=settled_us,
+                clock_us=settled_us,
+                filtered=True,
+                because="fence_changed",
+                since_us=effective_us,
             )
 
     def _may_have_acted(self, row: int, k: int) -> None:
@@ -167,7 +176,7 @@ class Tracker:
             device["acted_us"] = max(device["acted_us"][0], fence["valid_from_us"])
 
     def _look_again(self, row: int) -> None:
-        told = _told(1)
+        told = no_told(1)
         self.memory.world.counts[DUE] = 0
         set_timer(self.memory.world, self.index.tables, told, row)
         self._take_timers(told)
@@ -179,7 +188,7 @@ class Tracker:
         is void: forget and restore them.
         """
         effects = Effects()
-        batch = _Batch(self, found)
+        batch = Batch(self.memory, self.index, self.meet, found)
         for wave in range(max(map(len, found.values()))):
             entries = {shard: queue[wave] for shard, queue in found.items() if wave < len(queue)}
             order = batch.order(wave)
@@ -194,7 +203,7 @@ class Tracker:
             self._drain(effects)
         return effects
 
-    def _ask(self, batch: _Batch, order: Int64s, effects: Effects) -> dict[int, list[int]]:
+    def _ask(self, batch: Batch, order: Int64s, effects: Effects) -> dict[int, list[int]]:
         """Sorts out a wave: repeats are skipped, and devices with late positions are answered with their rows."""
         world = self.memory.world
         if classify(batch.rows, order, world.devices) == 0:
@@ -227,7 +236,7 @@ class Tracker:
                 batch.rows.todo[own] = FOLD
         return late
 
-    def _fold(self, batch: _Batch, order: Int64s, effects: Effects) -> None:
+    def _fold(self, batch: Batch, order: Int64s, effects: Effects) -> None:
         if not len(order):
             return
         counts = self.memory.world.counts
@@ -251,7 +260,7 @@ class Tracker:
 
     def _refold(
         self,
-        batch: _Batch,
+        batch: Batch,
         late: Mapping[int, list[int]],
         entries: Mapping[Shard, tuple[str, Entry]],
         effects: Effects,
@@ -260,9 +269,17 @@ class Tracker:
             self._drain(effects)
             shard = shard_of(int(self.memory.world.devices["device_id"][d]))
             _, entry = entries[shard]
-            clock_us = max(entry.clock_us, self._clock_us.get((shard, entry.scope), entry.clock_us))
+            settled_us = max(_settled_us(entry), self._settled_us.get((shard, entry.scope), NONE_US))
             positions = batch.rows.positions[own]
-            self._fold_again(d, positions, effects, clock_us=clock_us, filtered=entry.filters, because="late_position")
+            self._fold_again(
+                d,
+                positions,
+                effects,
+                settled_us=settled_us,
+                clock_us=entry.clock_us,
+                filtered=entry.filters,
+                because="late_position",
+            )
 
     def _fold_again(
         self,
@@ -270,6 +287,7 @@ class Tracker:
         late: Positions,
         effects: Effects,
         *,
+        settled_us: int,
         clock_us: int,
         filtered: bool,
         because: str,
@@ -284,6 +302,7 @@ class Tracker:
             d,
             late,
             self._past.story(device_id, from_us - lookback_us),
+            settled_us=settled_us,
             clock_us=clock_us,
             filtered=filtered,
             because=because,
@@ -295,23 +314,24 @@ class Tracker:
         self.set_timers([d] * len(outcome.timers_us), outcome.timers_us)
 
     def _end_of_entry(self, shard: Shard, entry: Entry, effects: Effects) -> None:
-        """Consent first, then the timers that are due by the entry's clock, in its scope only."""
+        """Consent first, then the timers that are due, in the entry's scope only."""
         if entry.kind is EntryKind.CONSENT and entry.device_id is not None:
             self._consent(entry.device_id, granted=entry.granted, at_us=entry.clock_us)
             if not entry.granted:
                 effects.withdrawn_us[entry.device_id] = entry.clock_us
         key = (shard, entry.scope)
-        self._clock_us[key] = max(entry.clock_us, self._clock_us.get(key, entry.clock_us))
+        now_us = _settled_us(entry)
+        self._settled_us[key] = max(now_us, self._settled_us.get(key, now_us))
         timers = self._timers.get(key)
-        while timers and timers[0][0] <= entry.clock_us:
+        while timers and timers[0][0] <= now_us:
             due_us, device_id = heapq.heappop(timers)
             row = self.memory.row_of(device_id)
             if row == NO_DEVICE or self.memory.world.devices["pending_us"][row] != due_us:
                 continue
-            self._make_room_for(row, entry.clock_us, effects)
-            told = _told(1)
+            self._make_room_for(row, now_us, effects)
+            told = no_told(1)
             self.memory.world.counts[DUE] = 0
-            fire(self.memory.world, self.index.tables, told, row, entry.clock_us)
+            fire(self.memory.world, self.index.tables, told, row, now_us, entry.clock_us)
             self._take_timers(told)
 
     def _consent(self, device_id: DeviceId, *, granted: bool, at_us: int) -> None:
@@ -347,82 +367,11 @@ class Tracker:
             effects.tell(self.memory.world.moments[: counts[TOLD]].copy())
             counts[TOLD] = 0
 
-    def _take_timers(self, told: ToldColumns) -> None:
+    def _take_timers(self, told: Told) -> None:
         n = int(self.memory.world.counts[DUE])
         self.set_timers(told.due_device[:n].tolist(), told.due_us[:n].tolist())
 
 
-class _Batch:
-    """The positions of all entries as columns, wave after wave."""
-
-    def __init__(self, tracker: Tracker, found: Mapping[Shard, Sequence[tuple[str, Entry]]]) -> None:
-        waves = max(map(len, found.values()))
-        parts: list[Entry] = []
-        self._ends: list[int] = []
-        n = 0
-        for wave in range(waves):
-            for queue in found.values():
-                if wave < len(queue) and queue[wave][1].positions is not None:
-                    entry = queue[wave][1]
-                    parts.append(entry)
-                    n += 0 if entry.positions is None else len(entry.positions)
-            self._ends.append(n)
-        arrays = [entry.positions for entry in parts if entry.positions is not None]
-        positions = np.concatenate(arrays) if arrays else np.empty(0, dtype=POSITION_DTYPE)
-        lengths = list(map(len, arrays))
-        filtered = np.repeat(np.array([entry.filters for entry in parts], dtype=np.uint8), lengths)
-        # a replay without filters doubts nothing, not even what the phone says of itself
-        positions["flags"][filtered == 0] = 0
-        device = tracker.memory.rows_of(device_ids(positions))
-        strangers = np.unique(positions["device_id"][device == NO_DEVICE])
-        if len(strangers) and tracker.meet(list(map(DeviceId, strangers.tolist()))):
-            device = tracker.memory.rows_of(device_ids(positions))
-        self._entry = np.repeat(np.arange(len(parts)), lengths)
-        lat, lng = np.ascontiguousarray(positions["lat"]), np.ascontiguousarray(positions["lng"])
-        pairs = tracker.index.match(
-            np.ascontiguousarray(positions["tenant_id"]), lat, lng, np.ascontiguousarray(positions["recorded_us"])
-        )
-        self.rows = Rows(
-            positions=positions,
-            device=device,
-            filtered=filtered,
-            clock_us=np.repeat(np.array([entry.clock_us for entry in parts], dtype=np.int64), lengths),
-            pair_first=np.searchsorted(pairs.position, np.arange(n + 1)),
-            pair_slot=np.ascontiguousarray(pairs.slot),
-            cell=cells_of(lat, lng, LAST_SEEN_RESOLUTION),
-            todo=np.zeros(n, dtype=np.uint8),
-            flags=np.zeros(n, dtype=np.uint8),
-        )
-        self.told = _told(n)
-
-    def order(self, wave: int) -> Int64s:
-        """Rows of a wave: entry by entry, device by device, in order of time."""
-        start, end = (self._ends[wave - 1] if wave else 0), self._ends[wave]
-        part = self.rows.positions[start:end]
-        order = np.lexsort((part["recorded_us"], part["device_id"], self._entry[start:end]))
-        return np.asarray(order + start, dtype=np.int64)
-
-    def pairs_in(self, order: Int64s) -> int:
-        """How many visits a wave can begin at most."""
-        first = self.rows.pair_first
-        return int(first[order.max() + 1] - first[order.min()])
-
-
-def device_ids(rows: Positions) -> Int64s:
-    return np.ascontiguousarray(rows["device_id"])
-
-
-def identities(positions: Positions) -> list[Identity]:
-    """What makes each position itself; accuracies are numbers of 32 bits, as the log has them."""
-    return [
-        (device_id, recorded_us, lat, lng, None if accuracy_m != accuracy_m else accuracy_m, bool(flags & MOCKED))  # noqa: PLR0124
-        for device_id, recorded_us, lat, lng, accuracy_m, flags in positions[
-            ["device_id", "recorded_us", "lat", "lng", "accuracy_m", "flags"]
-        ].tolist()
-    ]
-
-
-def _told(n: int) -> ToldColumns:
-    return ToldColumns(
-        seen=np.empty(n, dtype=np.int64), due_device=np.empty(n, dtype=np.int32), due_us=np.empty(n, dtype=np.int64)
-    )
+def _settled_us(entry: Entry) -> int:
+    """Up to when timers may fire by an entry's clock."""
+    return entry.clock_us - GRACE_US if entry.scope == LIVE else entry.clock_us

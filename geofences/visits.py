@@ -15,13 +15,13 @@ import msgspec
 import numpy as np
 from psycopg2.extras import execute_values
 
+from geofences.batch import LAST_SEEN_RESOLUTION
 from geofences.binary_copy import Column, binary_copy, times, words
 from geofences.errors import LostShardError
 from geofences.ids import event_id, visit_id
 from geofences.index import cells_of
 from geofences.model import SHARDS, EventType, Shard
 from geofences.states import ENDINGS, EVENT_TYPES, MOMENT_DTYPE, NONE_US, STATUSES, Status, Told
-from geofences.tracking import LAST_SEEN_RESOLUTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -244,9 +244,9 @@ def set_timer(world: World, tables: FenceTables, told: Told, d: int) -> None:
 
 
 @compiled
-def fire(world: World, tables: FenceTables, told: Told, d: int, now_us: int) -> None:
-    """A timer: lets everything happen to a device that is due at `now_us`."""
-    world.counts[CLOCK] = now_us
+def fire(world: World, tables: FenceTables, told: Told, d: int, now_us: int, clock_us: int) -> None:
+    """A timer: lets everything happen to a device that is due at `now_us`, told at `clock_us`."""
+    world.counts[CLOCK] = clock_us
     world.counts[RECEIVED] = NONE_US
     world.counts[ACTED] = NONE_US
     world.devices[d].pending_us = NEVER_US

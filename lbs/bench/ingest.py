@@ -25,7 +25,6 @@ from geofences.model import POSITION_DTYPE, Circle, LatLng, Positions
 from geofences.refresh import FenceSnapshot
 from geofences.store import create_devices, device_id_for
 from geofences.tables import ConsentSource, Purpose
-from geofences.tracking import Effects
 from geofences.visits import to_us
 from lbs import clock
 from lbs.bench.home import BenchHome, put_circles
@@ -33,7 +32,9 @@ from lbs.bench.load import Sink, hammer, request_bytes
 from lbs.wiring import Role, database, redis_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+
+    from geofences.tracking import Effects
 
 DEVICES = 20_000
 PREPARED_REQUESTS = 1_024
@@ -156,7 +157,9 @@ def _log_to_ledger(home: BenchHome) -> float:
     entries = 0
     for start in range(0, len(rows), PACKED * 64):
         for shard, part in split_by_shard(rows[start : start + PACKED * 64]):
-            entry = Entry(kind=EntryKind.POSITIONS, clock_us=to_us(clock.now()), positions=part)
+            # a backlog as it comes about: each entry was appended soon after its positions were recorded
+            appended_us = int(part["recorded_us"].max()) + 1_000_000
+            entry = Entry(kind=EntryKind.POSITIONS, clock_us=appended_us, positions=part)
             position_log.append([(shard, entry)])
             entries += 1
     commits: list[tuple[float, int]] = []

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geofences.geodesy import geodesic_distance_m
-from geofences.model import FOREVER_US, Circle, Fence, VisitStatus
-from tests.support.reference_fold import NEVER_US, Fold, Verdict, Visit
+from geofences.model import FOREVER_US, Circle, DeviceId, EndedBy, Fence, Verdict, VisitStatus
+from tests.support.reference_fold import NEVER_US, Fold, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,9 @@ def _visits(versions: list[Fence], good: Positions, end_us: int) -> list[tuple[A
             fold.last_us = at_us
         else:
             verdict, believed = _verdict(fence, position)
-            fold.verdict(verdict, fence=fence, device_id=int(position["device_id"]), at_us=at_us, confidence=believed)
+            fold.verdict(
+                verdict, fence=fence, device_id=DeviceId(int(position["device_id"])), at_us=at_us, confidence=believed
+            )
         here = position
     visits = {visit.entered_us: visit for visit in fold.finished}
     if fold.visit is not None:
@@ -67,13 +69,11 @@ def _live_through_changes(fold: Fold, versions: list[Fence], here: Moments | Non
             return
         ends_us = version.valid_to_us
         fold.settle(ends_us)
-        if fold.visit is None or fold.visit.finished:
-            return
         after = next((f for f in versions if f.valid_from_us <= ends_us < f.valid_to_us), None)
         if after is not None and here is not None and _distance_m(after, here) >= 0:
             fold.carry_over(after.version)
         else:
-            fold.end(ends_us, "fence_changed")
+            fold.end(ends_us, EndedBy.FENCE_CHANGED)
 
 
 def _verdict(fence: Fence, position: Moments) -> tuple[Verdict, float]:

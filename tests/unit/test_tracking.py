@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from geofences.cover import cover
+from geofences.ids import visit_id
 from geofences.index import FenceIndex
 from geofences.model import PLAIN, POSITION_DTYPE, STANDARD, Circle, Fence, FenceId, LatLng
 from geofences.states import EVENT_TYPES, NONE_US
-from tests.support.memory_past import Follower, MemoryPast, entry_of, tick
+from lbs.bench.memory_past import Follower, MemoryPast, entry_of, tick
 from tests.support.reference import reference_ledger
 from tests.support.walks import DEVICES, START_US, TENANT, S, some_fences, some_order, some_walk
 
@@ -132,11 +133,9 @@ def test_an_entry_that_was_earlier_replaces_the_visit_and_keeps_its_root() -> No
     _send(follower, _positions((0, 500), (60, 0)), at_s=60)
     _send(follower, _positions((30, 0)), at_s=70)
     assert _told(follower) == [("visit.entered", 60), ("visit.entered", 30), ("visit.retracted", 60)]
-    roots = {
-        int(visit["root_id"]) for visit in follower.past.visits.values() if visit["entered_us"] == START_US + 30 * S
-    }
-    assert 0 not in roots
-    assert all(effects["because"] == "late_position" for effects in follower.details)
+    earlier = follower.past.visits[1][7, START_US + 30 * S]
+    assert earlier["root_id"] == visit_id(TENANT, 1, 7, START_US + 60 * S)
+    assert {detail["because"] for detail in follower.details} == {"late_position"}
 
 
 def test_an_exit_that_was_later_is_corrected_and_explained() -> None:
@@ -172,7 +171,7 @@ def test_a_position_that_comes_after_its_timer_takes_back_what_the_timer_did() -
     assert _told(follower)[-1] == ("visit.exited", 120)
     _send(follower, _positions((1500, 0)), at_s=2010)
     assert _told(follower)[-1] == ("visit.corrected", 60)
-    assert [(v["exited_us"], v["last_in_us"]) for v in follower.past.visits.values()] == [
+    assert [(v["exited_us"], v["last_in_us"]) for v in follower.past.visits[1].values()] == [
         (NONE_US, START_US + 1500 * S)
     ]
 

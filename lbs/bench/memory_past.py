@@ -1,4 +1,4 @@
-"""A past in memory: the ledger as dictionaries, for tests of the tracker that need no database."""
+"""A past in memory: the ledger as dictionaries, for what runs the tracker without a database."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geofences.batch import identities
 from geofences.log import LIVE, Entry, EntryKind, shard_of
 from geofences.memory import DeviceFacts
 from geofences.model import POSITION_DTYPE, DeviceId, TenantId
 from geofences.refold import Story, came_to_nothing
 from geofences.states import ENDINGS, MOMENT_DTYPE, NONE_US, STATUSES, Status, Told
-from geofences.tracking import Effects, Tracker, identities
+from geofences.tracking import Effects, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +31,8 @@ class MemoryPast:
 
     tenant_id: TenantId
     positions: dict[int, list[np.void]] = field(default_factory=dict)
-    visits: dict[tuple[int, int, int], np.void] = field(default_factory=dict)
-    """By device_id, fence_id, entered_us."""
+    visits: dict[int, dict[tuple[int, int], np.void]] = field(default_factory=dict)
+    """By device_id, then by fence_id and entered_us."""
     events: list[np.void] = field(default_factory=list)
 
     def devices(self, device_ids: Sequence[DeviceId]) -> dict[DeviceId, DeviceFacts]:
@@ -101,7 +102,8 @@ class MemoryPast:
                 int(v["already_inside"]),
                 int(v["fence_version"]),
             )
-            for v in self.visits.values()
+            for own in self.visits.values()
+            for v in own.values()
             if v["status"] != Status.RETRACTED
         )
 
@@ -109,7 +111,9 @@ class MemoryPast:
         return sorted((*identity, int(row["flags"])) for identity, row in self._identified())
 
     def live(self) -> Moments:
-        return np.array([v for v in self.visits.values() if v["status"] <= Status.OPEN], dtype=MOMENT_DTYPE)
+        return np.array(
+            [v for own in self.visits.values() for v in own.values() if v["status"] <= Status.OPEN], dtype=MOMENT_DTYPE
+        )
 
     def _identified(self) -> list[tuple[Any, np.void]]:
         rows = [row for own in self.positions.values() for row in own]
@@ -119,15 +123,16 @@ class MemoryPast:
         ]
 
     def _apply_moment(self, moment: np.void) -> None:
-        key = int(moment["device_id"]), int(moment["fence_id"]), int(moment["entered_us"])
+        own = self.visits.setdefault(int(moment["device_id"]), {})
+        key = int(moment["fence_id"]), int(moment["entered_us"])
         if moment["told"] != Told.STATE:
             self.events.append(moment.copy())
         if came_to_nothing(moment):
-            held = self.visits.get(key)
+            held = own.get(key)
             if held is not None and held["status"] == Status.CANDIDATE:
-                del self.visits[key]
+                del own[key]
             return
-        self.visits[key] = moment.copy()
+        own[key] = moment.copy()
 
     def _reflag(self, row: np.void) -> None:
         wanted = identities(_table([row]))[0]
@@ -138,8 +143,8 @@ class MemoryPast:
     def _not_settled(self, device_id: int, since_us: int) -> list[np.void]:
         return [
             v
-            for (d, _, _), v in sorted(self.visits.items())
-            if d == device_id and (v["settled_us"] == NONE_US or v["settled_us"] >= since_us)
+            for _, v in sorted(self.visits.get(device_id, {}).items())
+            if v["settled_us"] == NONE_US or v["settled_us"] >= since_us
         ]
 
     def _sorted(self, device_id: int) -> list[np.void]:
@@ -155,7 +160,7 @@ class MemoryPast:
             scope=LIVE,
             consented=True,
             newest_us=int(rows[-1]["recorded_us"]) if rows else None,
-            acted_us=max([NONE_US, *(int(v["settled_us"]) for (d, _, _), v in self.visits.items() if d == device_id)]),
+            acted_us=max([NONE_US, *(int(v["settled_us"]) for v in self.visits.get(device_id, {}).values())]),
             good=good,
             suspects=suspects,
         )

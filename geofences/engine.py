@@ -27,6 +27,7 @@ from geofences.past import StoredPast, unfinished
 from geofences.sql import queries
 from geofences.tracking import Effects, Tracker
 from geofences.visits import ShardPlace, to_us
+from geofences.warm import warm_up
 from geofences.watch import EngineWatch, NoWatch
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Engine:
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop`, then gives its shards back; a lost server is waited for."""
+        warm_up()
         while not stop.is_set():
             try:
                 self._work_until(stop)

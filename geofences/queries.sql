@@ -131,9 +131,9 @@ LEFT JOIN LATERAL (
 WHERE d.device_id = ANY(CAST(:device_ids AS bigint[]))
 
 -- name: positions_at
-SELECT p.device_id, p.recorded_at, p.lat, p.lng, p.accuracy_m, p.flags
+SELECT p.*
 FROM unnest(CAST(:device_ids AS bigint[]), CAST(:recorded_at AS timestamptz[])) AS wanted(device_id, recorded_at)
-JOIN geofences.positions AS p USING (device_id, recorded_at)
+JOIN geofences.positions AS p ON p.device_id = wanted.device_id AND p.recorded_at = wanted.recorded_at
 
 -- name: changes_after
 SELECT number, tenant_id, kind, object_id, effective_at

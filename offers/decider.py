@@ -13,9 +13,9 @@ import msgspec
 import structlog
 from psycopg2.extras import execute_values
 
+from geofences.ids import stable_id
 from geofences.model import DeviceId, EventId, EventType, FenceId, Shard, StoreId, TenantId, VisitId
 from geofences.sql import queries
-from geofences.ids import stable_id
 from offers import ledger, rules
 from offers.messages import NOTIFICATION_COLUMNS, Recipient, notification_rows
 from offers.model import Campaign, CampaignId, Decision, DecisionId, Moment, Outcome, TriggerType
@@ -46,6 +46,8 @@ class Question:
     campaign: Campaign
     moment: Moment
     place: NamedPlace
+    told_before: bool = False
+    """The moment may have been told and decided already: a late position told it again."""
 
     @property
     def decision_id(self) -> DecisionId:
@@ -97,7 +99,7 @@ class Decider:
         events = connection.execute(queries("offers")["events_after"], {**limits, "seq": cursor}).all()
         occasions = connection.execute(queries("offers")["undecided_occasions"], limits).all()
         questions = self._about_events(connection, events) + self._about_occasions(connection, occasions)
-        answers = self._answer(connection, questions)
+        answers = self._answer(connection, _not_decided(connection, questions))
         _write(connection, shard, answers)
         if events:
             connection.execute(queries("offers")["advance_cursor"], {"shard": shard, "seq": events[-1].seq})
@@ -136,6 +138,7 @@ class Decider:
                     root_visit_id=VisitId(row.root_visit_id),
                     received_at=row.received_at,
                 ),
+                told_before=row.told_before,
             )
             for row, campaign in concerned
         ]
@@ -202,6 +205,28 @@ class Decider:
             answers.append(Answer(question=question, decision=decision, recipient=recipient))
         ledger.reserve(connection, reservations, limited=stock)
         return answers
+
+
+def _not_decided(connection: sa.Connection, questions: Sequence[Question]) -> list[Question]:
+    """Without those that were decided before: a correction never brings a second decision."""
+    doubtful = [question for question in questions if question.told_before]
+    decided: set[int] = set()
+    if doubtful:
+        rows = connection.execute(
+            queries("offers")["decided_before"],
+            {
+                "tenant_ids": sorted({question.campaign.tenant_id for question in doubtful}),
+                "device_ids": sorted({question.moment.device_id for question in doubtful}),
+                "decision_ids": [question.decision_id for question in doubtful],
+            },
+        )
+        decided.update(rows.scalars())
+    kept = []
+    for question in questions:
+        if question.decision_id not in decided:
+            decided.add(question.decision_id)
+            kept.append(question)
+    return kept
 
 
 def _recipients(connection: sa.Connection, device_ids: Sequence[DeviceId]) -> dict[DeviceId, Recipient]:

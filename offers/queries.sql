@@ -27,12 +27,18 @@ ORDER BY shard
 SELECT seq FROM offers.cursors WHERE shard = :shard FOR UPDATE
 
 -- name: events_after
+-- told_before: a late position made this event of a visit that may have been told under another name or time
 SELECT event_id, tenant_id, seq, type, device_id, fence_id, store_id, root_visit_id, at, clock, received_at,
-       confidence, already_inside
+       confidence, already_inside, detail IS NOT NULL OR root_visit_id <> visit_id AS told_before
 FROM geofences.events
 WHERE shard = :shard AND seq > :seq
 ORDER BY seq
 LIMIT :limit
+
+-- name: decided_before
+SELECT decision_id FROM offers.decisions
+WHERE tenant_id = ANY(CAST(:tenant_ids AS integer[])) AND device_id = ANY(CAST(:device_ids AS bigint[]))
+  AND decision_id = ANY(CAST(:decision_ids AS bigint[]))
 
 -- name: advance_cursor
 UPDATE offers.cursors SET seq = :seq WHERE shard = :shard

@@ -22,10 +22,10 @@ import sqlalchemy as sa
 
 from geofences.log import Entry, EntryKind, PositionLog, id_after, split_by_shard
 from geofences.model import POSITION_DTYPE, Circle, FenceKind, LatLng
+from geofences.past import load_places
 from geofences.places import ALWAYS, FenceInput, put_fences
 from geofences.store import create_devices, create_tenant, device_id_for
 from geofences.tables import ConsentSource, Purpose
-from geofences.past import load_places
 from geofences.visits import to_us
 from lbs.wiring import sqlalchemy_url
 from tests.support.cli import command_environment

@@ -16,23 +16,26 @@ from geofences.compiled import compiled, release_fence
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from geofences.model import Int32s, Int64s
 
 FREE = 0
 """A place without a key. No key may be 0."""
 NOTHING = -1
 """The value of a key without entries; values >= 0 are the one entry, others say where a bucket begins."""
-MIX = np.uint64(0x9E3779B97F4A7C15)
-"""2^64 over the golden ratio."""
+MIX, MIX_HINT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+"""2^64 over the golden ratio, and another large odd number."""
 FRESH_LOAD, FULL_LOAD, LAST_LOAD = 0.55, 0.63, 0.85
 """Share of places taken: after rewriting, when it begins, and when it must be complete."""
-FRESH_POOL, FULL_POOL = 1.8, 0.75
+FRESH_POOL, FULL_POOL = 2.0, 0.8
 """Room for buckets after rewriting, and the share taken when rewriting begins."""
-LEAST_PLACES, LEAST_POOL = 64, 256
+LEAST_PLACES, LEAST_POOL, POOL_PER_KEY = 64, 256, 0.5
 MOVED_PLACES = 128
-"""With every edit: some 3 us."""
+"""With every edit: some 5 us."""
 MOVED_PER_KEY = 16
 MANY_KEYS = 4_096
+FITS, FILLING, OVERFULL = range(3)
 USED, LIVE, TOP, ENTRIES = range(4)
 """Counts of a table: places with a key, keys with entries, words of the pool taken, entries in buckets and their
 headers."""
@@ -47,6 +50,8 @@ class Buckets(NamedTuple):
     """Shape (places,)."""
     pool: Int32s
     """Buckets: how many entries follow, then these, rising."""
+    hints: NDArray[np.uint8]
+    """Shape (places + 1,): a bit for each key there is, so that most keys that are not there need no search."""
     counts: Int64s
     """Shape (4,): USED, LIVE, TOP, ENTRIES; only the writer reads them."""
 
@@ -56,6 +61,14 @@ def home_of(key: int, places: int) -> int:
     """Where the search for a key begins: the high bits of its product, scaled to the number of places."""
     mixed = (np.uint64(key) ^ (np.uint64(key) >> np.uint64(32))) * MIX
     return np.int64(((mixed >> np.uint64(32)) * np.uint64(places)) >> np.uint64(32))  # type: ignore[return-value]
+
+
+@compiled
+def hint_of(key: int, places: int) -> tuple[int, int]:
+    """The byte of `hints` and the bit in it that belong to a key: 8 bits a place, by other bits than `home_of`."""
+    mixed = (np.uint64(key) ^ (np.uint64(key) >> np.uint64(29))) * MIX_HINT
+    bit = ((mixed >> np.uint64(32)) * np.uint64(8 * places)) >> np.uint64(32)
+    return np.int64(bit >> np.uint64(3)), np.int64(bit & np.uint64(7))  # type: ignore[return-value]
 
 
 @compiled
@@ -110,7 +123,22 @@ def _set(table: Buckets, place: int, key: int, entries: Int32s, count: int) -> N
     if table.keys[place] == FREE:
         release_fence()
         table.keys[place] = key
+        byte, bit = hint_of(key, len(table.keys))
+        release_fence()
+        table.hints[byte] |= np.uint8(1 << bit)
         table.counts[USED] += 1
+
+
+@compiled
+def _place_single(table: Buckets, place: int, key: int, entry: int) -> None:
+    """Give a free place a key and its only entry."""
+    table.values[place] = entry
+    byte, bit = hint_of(key, len(table.keys))
+    release_fence()
+    table.keys[place] = key
+    table.hints[byte] |= np.uint8(1 << bit)
+    table.counts[USED] += 1
+    table.counts[LIVE] += 1
 
 
 @compiled
@@ -123,9 +151,26 @@ def _room(table: Buckets, keys: Int64s) -> int:
 
 
 @compiled
-def _put(table: Buckets, keys: Int64s, entry: int) -> None:
+def _fill_of(table: Buckets, keys: Int64s) -> int:
+    """Whether an edit of these keys fits: FITS, or should have the table rewritten, or cannot be done before it is."""
+    places = table.counts[USED] + len(keys)
+    words = table.counts[TOP] + _room(table, keys)
+    if places > LAST_LOAD * len(table.keys) or words > len(table.pool):
+        return OVERFULL
+    return FILLING if places > FULL_LOAD * len(table.keys) or words > FULL_POOL * len(table.pool) else FITS
+
+
+@compiled
+def _put(table: Buckets, keys: Int64s, entry: int) -> int:
+    """Add an entry to each key unless the table is OVERFULL; returns how full it was."""
+    fill = _fill_of(table, keys)
+    if fill == OVERFULL:
+        return fill
     for key in keys:
         place = place_of(table.keys, key)
+        if table.keys[place] == FREE:
+            _place_single(table, place, key, entry)
+            continue
         count = _count_at(table, place)
         value = table.values[place]
         entries = np.empty(count + 1, dtype=np.int32)
@@ -139,10 +184,15 @@ def _put(table: Buckets, keys: Int64s, entry: int) -> None:
         for i in range(at, count):
             entries[i + 1] = value if value >= 0 else table.pool[-1 - value + i]
         _set(table, place, key, entries, count + 1)
+    return fill
 
 
 @compiled
-def _drop(table: Buckets, keys: Int64s, entry: int) -> None:
+def _drop(table: Buckets, keys: Int64s, entry: int) -> int:
+    """Take an entry away from each key unless the table is OVERFULL; returns how full it was."""
+    fill = _fill_of(table, keys)
+    if fill == OVERFULL:
+        return fill
     for key in keys:
         place = place_of(table.keys, key)
         count = _count_at(table, place)
@@ -156,22 +206,29 @@ def _drop(table: Buckets, keys: Int64s, entry: int) -> None:
                 kept += 1
         if kept < count:
             _set(table, place, key, entries, kept)
+    return fill
 
 
 @compiled
-def _copy_key(table: Buckets, key: int, target: Buckets) -> None:
-    """Give a key in the target the entries that it has here."""
-    entries = entries_of(table, key)
-    _set(target, place_of(target.keys, key), key, entries, len(entries))
+def _copy_key(table: Buckets, place: int, target: Buckets, target_place: int) -> None:
+    """Give a place in the target what stands in a place here; the target's pool must have room for it."""
+    value = table.values[place]
+    if value >= NOTHING:
+        single = np.empty(1, dtype=np.int32)
+        single[0] = value
+        _set(target, target_place, table.keys[place], single, 1 if value >= 0 else 0)
+        return
+    first, count = -1 - value, table.pool[-2 - value]
+    _set(target, target_place, table.keys[place], table.pool[first : first + count], count)
 
 
 @compiled
 def _mirror(table: Buckets, keys: Int64s, target: Buckets) -> bool:
-    """The same for several keys; False if the target's pool has no room."""
+    """Give keys in the target what they have here; False if the target's pool has no room."""
     if target.counts[TOP] + _room(table, keys) > len(target.pool):
         return False
     for key in keys:
-        _copy_key(table, key, target)
+        _copy_key(table, place_of(table.keys, key), target, place_of(target.keys, key))
     return True
 
 
@@ -179,12 +236,18 @@ def _mirror(table: Buckets, keys: Int64s, target: Buckets) -> bool:
 def _move(table: Buckets, first: int, end: int, target: Buckets) -> bool:
     """The same for the keys of a run of places that are not in the target yet."""
     for place in range(first, end):
-        key = table.keys[place]
-        count = _count_at(table, place)
-        if count and target.keys[place_of(target.keys, key)] != key:
-            if target.counts[TOP] + count + 1 > len(target.pool):
+        key, value = table.keys[place], table.values[place]
+        if key == FREE or value == NOTHING:
+            continue
+        target_place = place_of(target.keys, key)
+        if target.keys[target_place] == key:
+            continue
+        if value >= 0:
+            _place_single(target, target_place, key, value)
+        else:
+            if target.counts[TOP] + table.pool[-2 - value] + 1 > len(target.pool):
                 return False
-            _copy_key(table, key, target)
+            _copy_key(table, place, target, target_place)
     return True
 
 
@@ -215,7 +278,7 @@ class SlotTable:
     """Readers use `buckets`, which is replaced when it was rewritten."""
 
     def __init__(self, *, on_replaced: Callable[[], None]) -> None:
-        self.buckets = _empty(LEAST_PLACES, LEAST_POOL)
+        self.buckets = _empty(0, 0)
         self._on_replaced = on_replaced
         self._next: Buckets | None = None
         self._moved = 0
@@ -230,15 +293,25 @@ class SlotTable:
 
     def put(self, keys: Int64s, entry: int) -> None:
         """Add an entry to each of some distinct keys."""
-        self._make_room(keys)
-        _put(self.buckets, keys, entry)
-        self._follow(keys)
+        self._edit(_put, keys, entry)
 
     def drop(self, keys: Int64s, entry: int) -> None:
         """Take an entry away from each of some distinct keys."""
-        self._make_room(keys)
-        _drop(self.buckets, keys, entry)
-        self._follow(keys)
+        self._edit(_drop, keys, entry)
+
+    def _edit(self, change: Callable[[Buckets, Int64s, int], int], keys: Int64s, entry: int) -> None:
+        fill = change(self.buckets, keys, entry)
+        if fill == OVERFULL:
+            self._rewrite_now(keys)
+            fill = change(self.buckets, keys, entry)
+            assert fill != OVERFULL
+        if self._next is not None:
+            if not _mirror(self.buckets, keys, self._next):
+                self._rewrite_now(keys)
+        elif fill == FILLING:
+            self._begin(0, 0)
+        if self._next is not None:
+            self._step(max(MOVED_PLACES, MOVED_PER_KEY * len(keys)))
 
     def put_many(self, keys: Int64s, entries: Int32s) -> None:
         """Add entries to keys, both of shape (n,), each pair once: faster than one by one, with a pause."""
@@ -258,7 +331,7 @@ class SlotTable:
         keys, entries = keys[order], entries[order]
         runs = np.diff(np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1], [True]])))
         words = int(np.sum(runs[runs > 1] + 1))
-        self.buckets = _empty(_places(len(runs)), _words(words))
+        self.buckets = _empty(len(runs), words)
         self._next = None
         _fill(self.buckets, keys, entries)
         self._on_replaced()
@@ -268,25 +341,9 @@ class SlotTable:
         in_buckets = int(np.sum((values < NOTHING) & (self.buckets.keys != FREE)))
         return int(counts[LIVE]) - in_buckets + int(counts[ENTRIES]) - in_buckets
 
-    def _make_room(self, keys: Int64s) -> None:
-        if self._next is None and self._is_over(keys, FULL_LOAD, FULL_POOL):
-            self._begin(0, 0)
-        if self._next is not None:
-            self._step(max(MOVED_PLACES, MOVED_PER_KEY * len(keys)))
-        if self._is_over(keys, LAST_LOAD, 1.0):
-            self._rewrite_now(keys)
-
-    def _is_over(self, keys: Int64s, load: float, pool_load: float) -> bool:
-        """Whether an edit of these keys would take more than these shares of the places and of the pool."""
-        buckets = self.buckets
-        words = int(buckets.counts[TOP]) + _room(buckets, keys)
-        return bool(
-            buckets.counts[USED] + len(keys) > load * len(buckets.keys) or words > pool_load * len(buckets.pool)
-        )
-
     def _begin(self, more_keys: int, more_words: int) -> None:
         counts = self.buckets.counts
-        self._next = _empty(_places(int(counts[LIVE]) + more_keys), _words(int(counts[ENTRIES]) + more_words))
+        self._next = _empty(int(counts[LIVE]) + more_keys, int(counts[ENTRIES]) + more_words)
         self._moved = 0
 
     def _step(self, places: int) -> None:
@@ -305,23 +362,15 @@ class SlotTable:
         self._begin(2 * len(keys), 4 * _room(self.buckets, keys))
         self._step(len(self.buckets.keys))
 
-    def _follow(self, keys: Int64s) -> None:
-        if self._next is not None and not _mirror(self.buckets, keys, self._next):
-            self._rewrite_now(keys)
 
-
-def _places(keys: int) -> int:
-    return max(LEAST_PLACES, int(keys / FRESH_LOAD) + 1)
-
-
-def _words(entries: int) -> int:
-    return max(LEAST_POOL, int(FRESH_POOL * entries))
-
-
-def _empty(places: int, words: int) -> Buckets:
+def _empty(keys: int, words: int) -> Buckets:
+    """Room for keys, and for buckets that take so many words now; for keys that have none yet as well."""
+    places = max(LEAST_PLACES, int(keys / FRESH_LOAD) + 1)
+    words = max(LEAST_POOL, int(FRESH_POOL * words), int(POOL_PER_KEY * keys))
     return Buckets(
         keys=np.zeros(places, dtype=np.int64),
         values=np.zeros(places, dtype=np.int32),
         pool=np.zeros(words, dtype=np.int32),
+        hints=np.zeros(places + 1, dtype=np.uint8),
         counts=np.zeros(4, dtype=np.int64),
     )

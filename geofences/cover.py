@@ -18,11 +18,17 @@ import h3.api.basic_int as h3  # type: ignore[import-untyped]
 import numpy as np
 
 from geofences import geo
-from geofences.geodesy import HALF_TURN_DEG, MIN_CURVATURE_M, POLE_DEG, TURN_DEG
+from geofences.errors import InvalidGeometryError
+from geofences.geodesy import HALF_TURN_DEG, MIN_CURVATURE_M, POLE_DEG, TURN_DEG, circle_area_m2
 from geofences.model import Area, Bools, Cell, Circle, LatLng
+from geofences.outline import measure, read_wkb
+from geofences.planar import plane, resolution_of_key
+from geofences.planar_cover import DECLINED, TOO_MANY, area_keys, circle_keys, key_centers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from geofences.model import Floats, Int64s
 
 FINEST_RES = 9
 """Measured best: about 5.4 cells a fence in a city, and three positions of four end at one empty cell."""
@@ -65,18 +71,77 @@ def cover(shape: Circle | Area) -> tuple[Cell, ...]:
     At the finest resolution up to FINEST_RES that needs at most MAX_CELLS; resolution 0 has 122 cells in all.
 
     Circle: on the unit sphere with the same latitudes and longitudes no path is longer than its length on WGS 84
-    divided by the smallest radius of curvature, so the circle lies in the cap of radius_m / MIN_CURVATURE_M; a cell
-    lies in the cap of its circumradius, as the farthest point of a spherical polygon is a vertex. Kept if both meet.
-    Polygon: kept if the hull of the cell's vertices in lon/lat, pushed outward by 2 %, meets it. Great circles leave
-    their chord in lon/lat by at most L^2 tan(lat) / 8; where that could near the 2 % an edge is drawn as 8, and within
-    three circumradii of a pole the footprint is the whole belt of latitudes.
+    divided by the smallest radius of curvature, so the circle lies in the cap of radius_m / MIN_CURVATURE_M. Away from
+    the edges of the icosahedron's faces `planar_cover` gives the cells; else a cell lies in the cap of its
+    circumradius, as the farthest point of a spherical polygon is a vertex, and is kept if both caps meet.
+    Polygon: likewise; else kept if the hull of the cell's vertices in lon/lat, pushed outward by 2 %, meets it. Great
+    circles leave their chord in lon/lat by at most L^2 tan(lat) / 8; where that could near the 2 % an edge is drawn as
+    8, and within three circumradii of a pole the footprint is the whole belt of latitudes.
     """
+    keys = _shape_keys(shape)
+    if keys is not None:
+        return tuple(sorted(map(Cell, _cells_of_keys(keys))))
+    return tuple(map(Cell, sorted(_flooded_cells(shape))))
+
+
+def cover_all(shapes: Sequence[Circle | Area]) -> list[tuple[Cell, ...]]:
+    """The covers of many shapes: as `cover` gives them, but faster, as neighbours share their cells."""
+    found = [_shape_keys(shape) for shape in shapes]
+    keys = np.concatenate([np.empty(0, dtype=np.int64), *(k for k in found if k is not None)])
+    distinct, which = np.unique(keys, return_inverse=True)
+    cells = np.array(_cells_of_keys(distinct), dtype=np.int64)[which].tolist() if len(keys) else []
+    covers: list[tuple[Cell, ...]] = []
+    begin = 0
+    for shape, own in zip(shapes, found, strict=True):
+        if own is None:
+            covers.append(tuple(map(Cell, sorted(_flooded_cells(shape)))))
+            continue
+        covers.append(tuple(sorted(cells[begin : begin + len(own)])))
+        begin += len(own)
+    return covers
+
+
+def _shape_keys(shape: Circle | Area) -> Int64s | None:
+    """The keys of the hexagons in the plane that surely contain the shape; None if it is not for one plane."""
+    out = np.empty(MAX_CELLS, dtype=np.int64)
     if isinstance(shape, Circle):
-        cells = _circle_cells(shape)
-    else:
-        geometry = geo.prepared(shape)
-        cells = _small_area_cells(shape, geometry) or _area_cells(shape, geometry)
-    return tuple(map(Cell, sorted(cells)))
+        radius_rad = shape.radius_m / MIN_CURVATURE_M + SLACK_RAD
+        for res in range(_first_res(circle_area_m2(shape.radius_m)), -1, -1):
+            count = circle_keys(plane(), res, shape.center.lat, shape.center.lng, radius_rad, out)
+            if count != TOO_MANY:
+                return None if count == DECLINED else out[:count]
+        return None
+    lines, rows = _lines(shape)
+    measured = np.empty(6, dtype=np.float64)
+    measure(lines, rows, measured)
+    for res in range(_first_res(float(measured[4])), -1, -1):
+        count = area_keys(plane(), res, lines, rows, SLACK_RAD, out)
+        if count != TOO_MANY:
+            return None if count == DECLINED else out[:count]
+    return None
+
+
+def _lines(shape: Area) -> tuple[Floats, int]:
+    wkb = np.frombuffer(bytearray(shape.wkb), dtype=np.uint8)
+    lines = np.empty((len(wkb) // 12 + 1, 2), dtype=np.float64)
+    rows = read_wkb(wkb, lines)
+    if not rows:
+        raise InvalidGeometryError("an area is no little-endian WKB of a multipolygon")
+    return lines, rows
+
+
+def _cells_of_keys(keys: Int64s) -> list[int]:
+    """The H3 cells whose centres are those of the hexagons; a key is of one resolution, and all of them are."""
+    centers = np.empty((len(keys), 2), dtype=np.float64)
+    key_centers(plane(), keys, centers)
+    return list(map(h3.latlng_to_cell, *centers.T.tolist(), map(resolution_of_key, keys.tolist())))
+
+
+def _flooded_cells(shape: Circle | Area) -> list[int]:
+    if isinstance(shape, Circle):
+        return _circle_cells(shape)
+    geometry = geo.prepared(shape)
+    return _small_area_cells(shape, geometry) or _area_cells(shape, geometry)
 
 
 def _circle_cells(shape: Circle) -> list[int]:
@@ -118,7 +183,16 @@ def _finest_cells(starts: list[LatLng], meets: Meets, area_m2: float) -> list[in
 
 def cells_within(center: LatLng, radius_m: float, res: int = FINEST_RES) -> frozenset[Cell]:
     """Cells of one resolution that surely hold every position within `radius_m` of `center`, however many they are."""
-    meets = partial(_circle_meets, _vector(center), radius_m / MIN_CURVATURE_M)
+    radius_rad = radius_m / MIN_CURVATURE_M
+    out = np.empty(MAX_CELLS, dtype=np.int64)
+    while True:
+        count = circle_keys(plane(), res, center.lat, center.lng, radius_rad + SLACK_RAD, out)
+        if count == DECLINED:
+            break
+        if count != TOO_MANY:
+            return frozenset(map(Cell, _cells_of_keys(out[:count])))
+        out = np.empty(4 * len(out), dtype=np.int64)
+    meets = partial(_circle_meets, _vector(center), radius_rad)
     cells = _flood({h3.latlng_to_cell(center.lat, center.lng, res)}, meets, most=h3.get_num_cells(res))
     assert cells is not None
     return frozenset(map(Cell, cells))

@@ -6,6 +6,7 @@ Keeps no Python object of a fence. What a slot holds is complete before `put` re
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,18 +26,7 @@ from geofences.fence_tables import (
 )
 from geofences.geodesy import E2, EQUATOR_M, HALF_TURN_DEG, circle_area_m2
 from geofences.growing import Pool
-from geofences.model import (
-    Area,
-    Cell,
-    Circle,
-    Fence,
-    FenceId,
-    Floats,
-    LatLng,
-    Profile,
-    StoreId,
-    TenantId,
-)
+from geofences.model import Area, Circle, Fence, FenceId, Floats, Int64s, Profile, StoreId, TenantId
 from geofences.outline import (
     BANDED_EDGES,
     ENTRIES_PER_EDGE,
@@ -47,7 +37,7 @@ from geofences.outline import (
     step_of,
     to_steps,
 )
-from geofences.packed_cells import pack_cells, unpack_cells
+from geofences.packed_keys import pack_keys, unpack_keys, words_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +53,21 @@ FLOAT32_STEP = 1.2e-7
 STEP_TOLERANCE = 1.0
 """In steps: a vertex is half a step off at most, each way."""
 WIDE_TOLERANCE_DEG = 1e-12
+FENCE_FIELDS, AREA_FIELDS = FENCE_DTYPE.names or (), AREA_DTYPE.names or ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldFence:
+    """One fence version as the index holds it: without its shape and cells, which are numbers in its tables."""
+
+    fence_id: FenceId
+    version: int
+    tenant_id: TenantId
+    profile: Profile
+    store_id: StoreId | None
+    external_id: str
+    valid_from_us: int
+    valid_to_us: int
 
 
 class FenceRecords:
@@ -77,7 +82,7 @@ class FenceRecords:
         self.bands = Pool(np.int32, on_replaced=on_replaced)
         self.profiles: Records = np.zeros(0, dtype=PROFILE_DTYPE)
         self._on_replaced = on_replaced
-        self._cells = Pool(np.uint32, on_replaced=_nobody)
+        self._keys = Pool(np.uint32, on_replaced=_nobody)
         self._names = Pool(np.uint8, rows=1024, on_replaced=_nobody)
         self._profile_rows: dict[Profile, int] = {}
         self._profiles: list[Profile] = []
@@ -88,41 +93,40 @@ class FenceRecords:
     @property
     def nbytes(self) -> int:
         pools = (self.fences, self.shapes, self.areas, self.vertices, self.wide_vertices, self.bands)
-        return sum(pool.nbytes for pool in (*pools, self._cells, self._names)) + self.profiles.nbytes
+        return sum(pool.nbytes for pool in (*pools, self._keys, self._names)) + self.profiles.nbytes
 
     def reserve(self, slots: int) -> None:
         """Make room for so many fences, at once."""
         self.fences.reserve(slots)
         self.shapes.reserve(slots)
 
-    def put(self, fence: Fence, born: int) -> int:
-        """Write one version into a free slot by an edit of that number; raises InvalidGeometryError for a bad area."""
-        shape = fence.shape
+    def put(self, fence: Fence, keys: Int64s, born: int) -> int:
+        """Write one version into a free slot by an edit of that number; raises InvalidGeometryError for a bad area.
+
+        `keys` are those it will stand under.
+        """
+        shape, tenant_id = fence.shape, fence.tenant_id
         slot = self.fences.take(1)
         own = self.shapes.take(1)
         assert own == slot
         if isinstance(shape, Circle):
             center_lat, center_lng, radius_m = shape.center.lat, shape.center.lng, shape.radius_m
             area_m2 = circle_area_m2(radius_m)
-            self.shapes.data[slot] = (*_circle_row(center_lat, center_lng, radius_m), fence.tenant_id)
+            self.shapes.data[slot] = (*_circle_row(center_lat, center_lng, radius_m), tenant_id)
         else:
             center_lat = center_lng = radius_m = 0.0
             try:
-                area_m2 = self._put_area(slot, shape, fence.tenant_id)
+                area_m2 = self._put_area(slot, shape, tenant_id)
             except InvalidGeometryError:
                 self.fences.give_back(slot, 1)
                 self.shapes.give_back(slot, 1)
                 raise
         self.shapes.wrote(slot, 1)
-        first_cell, packed = pack_cells(fence.cells)
-        cells = self._cells.take(len(packed))
-        self._cells.data[cells : cells + len(packed)] = packed
-        self._cells.wrote(cells, len(packed))
+        key_words = words_for(keys)
+        first_word = self._keys.take(key_words)
+        pack_keys(keys, self._keys.data[first_word : first_word + key_words])
+        self._keys.wrote(first_word, key_words)
         name = fence.external_id.encode()
-        name_first = self._names.take(len(name)) if name else 0
-        if name:
-            self._names.data[name_first : name_first + len(name)] = np.frombuffer(name, dtype=np.uint8)
-            self._names.wrote(name_first, len(name))
         self.fences.data[slot] = (
             fence.fence_id,
             NO_STORE if fence.store_id is None else fence.store_id,
@@ -132,14 +136,15 @@ class FenceRecords:
             center_lat,
             center_lng,
             radius_m,
-            fence.tenant_id,
+            tenant_id,
             fence.version,
             self._profile_row(fence.profile),
             NONE,
-            first_cell,
-            cells,
-            name_first,
-            len(packed),
+            keys[0],
+            first_word,
+            _filled(self._names, np.frombuffer(name, dtype=np.uint8)) if name else 0,
+            len(keys),
+            key_words,
             len(name),
             born & LAST_EDIT,
         )
@@ -156,68 +161,46 @@ class FenceRecords:
 
     def recycle(self, slot: int) -> None:
         """Give back a cleared slot and all that belongs to it."""
-        fence = self.fences.data[slot]
-        if fence["radius_m"] == 0.0:
+        *_, first_word, name, _, key_words, name_size, _ = self.fences.data[slot].item()
+        if self.is_area(slot):
             row = int(self.shapes.data.view(BOX_DTYPE)["area"][slot])
-            area = self.areas.data[row]
+            area = dict(zip(AREA_FIELDS, self.areas.data[row].item(), strict=True))
             pool = self.wide_vertices if area["is_wide"] else self.vertices
-            pool.give_back(int(area["first"]), int(area["end"] - area["first"]))
-            self.wide_vertices.give_back(int(area["border_first"]), int(area["border_end"] - area["border_first"]))
+            pool.give_back(area["first"], area["end"] - area["first"])
+            self.wide_vertices.give_back(area["border_first"], area["border_end"] - area["border_first"])
             if area["band_count"]:
-                first, count = int(area["band_first"]), int(area["band_count"])
+                first, count = area["band_first"], area["band_count"]
                 self.bands.give_back(first, int(self.bands.data[first + count]))
             self.areas.give_back(row, 1)
-        self._cells.give_back(int(fence["cells"]), int(fence["cell_words"]))
-        self._names.give_back(int(fence["name"]), int(fence["name_size"]))
+        self._keys.give_back(first_word, key_words)
+        self._names.give_back(name, name_size)
         self.fences.give_back(slot, 1)
         self.shapes.give_back(slot, 1)
 
-    def cells_of(self, slot: int) -> tuple[Cell, ...]:
-        fence = self.fences.data[slot]
-        begin = int(fence["cells"])
-        return unpack_cells(int(fence["first_cell"]), self._cells.data[begin : begin + int(fence["cell_words"])])
+    def is_area(self, slot: int) -> bool:
+        return bool(self.fences.data["radius_m"][slot] == 0.0)
 
-    def fence_at(self, slot: int) -> Fence:
-        """The version in a slot; an area's vertices within the steps they are kept in. Raises NotFoundError."""
-        fences = self.fences.data
-        if not 0 <= slot < self.fences.used_rows or fences["valid_to_us"][slot] == NEVER_US:
+    def keys_of(self, slot: int) -> Int64s:
+        """The keys that it was put with."""
+        *_, first_key, first_word, _, key_count, key_words, _, _ = self.fences.data[slot].item()
+        return unpack_keys(first_key, self._keys.data[first_word : first_word + key_words], key_count)
+
+    def fence_at(self, slot: int) -> HeldFence:
+        """What a slot holds. Raises NotFoundError."""
+        if not 0 <= slot < self.fences.used_rows or self.fences.data["valid_to_us"][slot] == NEVER_US:
             raise NotFoundError(f"slot {slot} holds no fence")
-        fence = fences[slot]
-        name = int(fence["name"])
-        return Fence(
-            fence_id=FenceId(int(fence["fence_id"])),
-            version=int(fence["version"]),
-            tenant_id=TenantId(int(fence["tenant_id"])),
-            shape=self._shape(slot),
-            profile=self._profiles[int(fence["profile"])],
-            cells=self.cells_of(slot),
-            store_id=None if fence["store_id"] == NO_STORE else StoreId(int(fence["store_id"])),
-            external_id=self._names.data[name : name + int(fence["name_size"])].tobytes().decode(),
-            valid_from_us=int(fence["valid_from_us"]),
-            valid_to_us=int(fence["valid_to_us"]),
+        fence = dict(zip(FENCE_FIELDS, self.fences.data[slot].item(), strict=True))
+        name = self._names.data[fence["name"] : fence["name"] + fence["name_size"]]
+        return HeldFence(
+            fence_id=FenceId(fence["fence_id"]),
+            version=fence["version"],
+            tenant_id=TenantId(fence["tenant_id"]),
+            profile=self._profiles[fence["profile"]],
+            store_id=None if fence["store_id"] == NO_STORE else StoreId(fence["store_id"]),
+            external_id=name.tobytes().decode(),
+            valid_from_us=fence["valid_from_us"],
+            valid_to_us=fence["valid_to_us"],
         )
-
-    def profile_at(self, slot: int) -> Profile:
-        return self._profiles[int(self.fences.data["profile"][slot])]
-
-    def _shape(self, slot: int) -> Circle | Area:
-        fence = self.fences.data[slot]
-        if fence["radius_m"] > 0.0:
-            center = LatLng(lat=float(fence["center_lat"]), lng=float(fence["center_lng"]))
-            return Circle(center=center, radius_m=float(fence["radius_m"]))
-        area = self.areas.data[int(self.shapes.data.view(BOX_DTYPE)["area"][slot])]
-        lines = (self.wide_vertices if area["is_wide"] else self.vertices).data[area["first"] : area["end"]]
-        polygons: list[list[Floats]] = []
-        row = 0
-        while row < len(lines):
-            points, is_outer = int(lines[row, 0]), int(lines[row, 1]) == 1
-            ring = lines[row + 1 : row + 1 + points] * float(area["step_deg"])
-            ring += [float(area["origin_lat"]), float(area["origin_lng"])]
-            if is_outer:
-                polygons.append([])
-            polygons[-1].append(ring)
-            row += 1 + points
-        return geo.area_of_rings(polygons)
 
     def _put_area(self, slot: int, shape: Area, tenant_id: TenantId) -> float:
         lines, rows = self._read(shape)

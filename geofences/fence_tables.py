@@ -34,11 +34,12 @@ FENCE_DTYPE = np.dtype(
         ("version", np.int32),
         ("profile", np.int32),
         ("next_slot", np.int32),
-        ("first_cell", np.int64),
-        ("cells", np.int32),  # where its cells begin in their pool
+        ("first_key", np.int64),
+        ("keys", np.int32),  # where its keys begin in their pool
         ("name", np.int32),  # where its external id begins in its pool
-        ("cell_words", np.uint16),
-        ("name_size", np.uint16),
+        ("key_count", np.int32),
+        ("key_words", np.int32),
+        ("name_size", np.int32),
         ("born", np.int32),  # number of the edit that wrote it
     ],
     align=True,
@@ -138,5 +139,7 @@ class FenceTables(NamedTuple):
     """What each holds: one entry, or where a bucket of them begins in `cell_pool`."""
     cell_pool: Int32s
     """Buckets: how many entries follow, then the entries by rising slot."""
+    cell_hints: NDArray[np.uint8]
+    """A bit for each key: most positions have none, and end there."""
     sealed: Int64s
     """Shape (1,): slots born at or after this edit are not for readers of these tables: arrays were replaced since."""

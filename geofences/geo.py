@@ -42,7 +42,6 @@ __all__ = [
     "Box",
     "area_columns",
     "area_m2",
-    "area_of_rings",
     "bounding_box",
     "circle",
     "covers",
@@ -201,12 +200,6 @@ def area_columns(areas: Sequence[Area]) -> AreaColumns:
         area_m2=np.asarray(np.bincount(area_of_ring, weights=ring_m2), dtype=np.float64),
         bounds=np.stack([south, west, north, east], axis=1),
     )
-
-
-def area_of_rings(polygons: Sequence[Sequence[Floats]]) -> Area:
-    """An area of polygons given as closed rings, arrays (n, 2) of lat and lng in degrees, the outer ring first."""
-    parts = [_polygon(*(ring[:, ::-1] for ring in rings)) for rings in polygons]
-    return Area(wkb=shapely.to_wkb(shapely.multipolygons(parts), byte_order=1))
 
 
 def prepared(area: Area) -> Any:

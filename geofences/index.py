@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING
 import h3.api.basic_int as h3  # type: ignore[import-untyped]
 import numpy as np
 
-from geofences.cell_table import SlotTable, entries_of
+from geofences.cell_table import SlotTable
 from geofences.errors import ConflictError, InvalidGeometryError, InvalidPositionError, NotFoundError
-from geofences.fence_records import FIRST_SLOTS, FenceRecords
+from geofences.fence_records import FIRST_SLOTS, FenceRecords, HeldFence
 from geofences.fence_tables import BOX_DTYPE, NONE, UNSEALED, FenceTables
 from geofences.geodesy import EXACT_WITHIN_M, geodesic_distance_m
 from geofences.kernel import (
     BLOCK,
     confidence_columns,
+    link_versions,
     match_columns,
     measure_columns,
     slot_of_version,
 )
 from geofences.model import FOREVER_US, Area, Cell, Fence, FenceId, Floats, Int32s, Int64s, LatLng, Pairs
-from geofences.packed_cells import resolution_of
-from geofences.planar import keys_of_cell_lists, keys_of_cells, plane
+from geofences.planar import keys_of_cell_lists, keys_of_cells, plane, resolution_of, resolution_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -96,8 +96,8 @@ class FenceIndex:
         """Entries are twice the slot, plus 1 for an area."""
         self._ids = SlotTable(on_replaced=self._publish)
         """Slots of each fence, by the complement of its id."""
-        self._cells_by_res: Counter[int] = Counter()
-        """How many cells of fences there are in each resolution in use."""
+        self._fences_by_res: Counter[int] = Counter()
+        """How many fences there are in each resolution."""
         self._resolutions: Int64s = np.empty(0, dtype=np.int64)
         self._ending: list[tuple[int, int]] = []
         """A heap of (valid_to_us, slot) of versions that end."""
@@ -122,11 +122,7 @@ class FenceIndex:
 
     def add(self, fence: Fence) -> int:
         """Take in one version of a fence and return its slot; raises as `add_all`."""
-        self._check_new([fence])
-        slot = self._record(fence)
-        self._cells.put(keys_of_cells(fence.cells), _entry(slot, fence))
-        self._count_cells([fence], 1)
-        return slot
+        return self.add_all([fence])[0]
 
     def add_all(self, fences: Sequence[Fence]) -> list[int]:
         """Take in fence versions and return their slots; their cells must contain their shapes, as `cover` makes them.
@@ -135,22 +131,34 @@ class FenceIndex:
         negative, InvalidGeometryError if an area is none; then none is taken in.
         """
         self._check_new(fences)
-        slots: list[int] = []
-        try:
-            slots.extend(map(self._record, fences))
-        except InvalidGeometryError:
-            for slot in slots:
-                self._unlink(slot)
-                self._records.recycle(slot)
-            raise
         if len(fences) < MANY_FENCES:
-            for slot, fence in zip(slots, fences, strict=True):
-                self._cells.put(keys_of_cells(fence.cells), _entry(slot, fence))
-        else:
-            entries = [_entry(slot, fence) for slot, fence in zip(slots, fences, strict=True)]
-            keys, of = keys_of_cell_lists([fence.cells for fence in fences])
-            self._cells.put_many(keys, np.array(entries, dtype=np.int32)[of])
-        self._count_cells(fences, 1)
+            return self._add_few(fences)
+        self._edits += 1
+        keys, of = keys_of_cell_lists([fence.cells for fence in fences])
+        begins = np.searchsorted(of, np.arange(len(fences) + 1))
+        own_keys = np.split(keys, begins[1:-1])
+        self._records.reserve(len(fences))
+        slots = self._records_of(fences, own_keys)
+        slot_column = np.array(slots, dtype=np.int32)
+        fence_ids = np.array([fence.fence_id for fence in fences], dtype=np.int64)
+        self._ids.put_many(~fence_ids, slot_column)
+        distinct, counts = np.unique(fence_ids, return_counts=True)
+        for fence_id in (distinct if self._held else distinct[counts > 1]).tolist():
+            self._link(FenceId(fence_id))
+        entries = 2 * slot_column + np.array([isinstance(fence.shape, Area) for fence in fences], dtype=np.int32)
+        self._cells.put_many(keys, entries[of])
+        self._hold(slots, fences)
+        return slots
+
+    def _add_few(self, fences: Sequence[Fence]) -> list[int]:
+        self._edits += 1
+        keys = [keys_of_cells(fence.cells) for fence in fences]
+        slots = self._records_of(fences, keys)
+        for slot, own_keys, fence in zip(slots, keys, fences, strict=True):
+            self._ids.put(_id_key(fence.fence_id), slot)
+            self._link(fence.fence_id)
+            self._cells.put(own_keys, _entry(slot, fence))
+        self._hold(slots, fences)
         return slots
 
     def close(self, fence_id: FenceId, version: int, valid_to_us: int) -> None:
@@ -176,28 +184,24 @@ class FenceIndex:
         return len(self._resting)
 
     def slot_of(self, fence_id: FenceId, version: int) -> int | None:
-        slots = self._slots(fence_id)
-        slot = slot_of_version(self._records.fences.data, slots, version) if len(slots) else NONE
-        return None if slot == NONE else slot
+        slot = slot_of_version(self._ids.buckets, self._records.fences.data, fence_id, version)
+        return None if slot == NONE else int(slot)
 
     def slot_in_force(self, fence_id: FenceId, at_us: int) -> int | None:
         """The newest version with valid_from_us <= at_us < valid_to_us."""
         fences = self._records.fences.data
-        for slot in reversed(self._by_version(fence_id)):
+        for slot in self._by_version(fence_id)[::-1].tolist():
             if fences["valid_from_us"][slot] <= at_us < fences["valid_to_us"][slot]:
-                return slot
+                return int(slot)
         return None
 
     def current_slot(self, fence_id: FenceId) -> int | None:
         """The slot of the newest version, closed or not; None if no version is held."""
         slots = self._by_version(fence_id)
-        return slots[-1] if slots else None
+        return int(slots[-1]) if len(slots) else None
 
-    def fence_at(self, slot: int) -> Fence:
-        """The version in a slot, with its `valid_to_us` as it is now. Raises NotFoundError for an empty slot.
-
-        Made anew each time; the vertices of an area as they are kept, which is right to 0.1 mm.
-        """
+    def fence_at(self, slot: int) -> HeldFence:
+        """The version in a slot, made anew each time. Raises NotFoundError for an empty slot."""
         return self._records.fence_at(slot)
 
     def fence_ids(self, slot: Int32s) -> Int64s:
@@ -273,6 +277,7 @@ class FenceIndex:
             cell_keys=cells.keys,
             cell_values=cells.values,
             cell_pool=cells.pool,
+            cell_hints=cells.hints,
             sealed=np.array([UNSEALED], dtype=np.int64),
         )
         if before is not None:
@@ -288,54 +293,52 @@ class FenceIndex:
                 raise ValueError(f"fence {fence.fence_id} version {fence.version} has no cells or a negative id")
             new.add(key)
 
-    def _record(self, fence: Fence) -> int:
-        """Write a fence into a slot, by its id and after its older versions; not into cells."""
-        self._edits += 1
-        slot = self._records.put(fence, self._edits)
-        self._ids.put(_id_key(fence.fence_id), slot)
-        self._link(fence.fence_id)
-        if fence.valid_to_us != FOREVER_US:
-            heapq.heappush(self._ending, (fence.valid_to_us, slot))
-        self._held += 1
-        return slot
+    def _records_of(self, fences: Sequence[Fence], keys: Sequence[Int64s]) -> list[int]:
+        """Write fences into slots that nothing names yet."""
+        slots: list[int] = []
+        try:
+            slots.extend(self._records.put(fence, own, self._edits) for fence, own in zip(fences, keys, strict=True))
+        except InvalidGeometryError:
+            for slot in slots:
+                self._records.clear(slot)
+                self._records.recycle(slot)
+            raise
+        return slots
+
+    def _hold(self, slots: Sequence[int], fences: Sequence[Fence]) -> None:
+        for slot, fence in zip(slots, fences, strict=True):
+            self._count(resolution_of(fence.cells[0]), 1)
+            if fence.valid_to_us != FOREVER_US:
+                heapq.heappush(self._ending, (fence.valid_to_us, slot))
+        self._held += len(fences)
 
     def _forget(self, slot: int) -> None:
         self._edits += 1
-        fence = self._records.fence_at(slot)
-        self._cells.drop(keys_of_cells(fence.cells), _entry(slot, fence))
-        self._count_cells([fence], -1)
-        self._unlink(slot)
-        self._resting.append(slot)
-
-    def _unlink(self, slot: int) -> None:
-        fence_id = FenceId(int(self._records.fences.data["fence_id"][slot]))
+        keys = self._records.keys_of(slot)
+        self._cells.drop(keys, 2 * slot + self._records.is_area(slot))
+        self._count(resolution_of_key(int(keys[0])), -1)
+        fence_id = FenceId(self._records.fences.data[slot].item()[0])
         self._ids.drop(_id_key(fence_id), slot)
         self._link(fence_id)
         self._records.clear(slot)
         self._held -= 1
+        self._resting.append(slot)
 
-    def _slots(self, fence_id: FenceId) -> Int32s:
-        return entries_of(self._ids.buckets, ~fence_id)
-
-    def _by_version(self, fence_id: FenceId) -> list[int]:
-        slots = self._slots(fence_id)
-        if len(slots) > 1:
-            slots = slots[np.argsort(self._records.fences.data["version"][slots])]
-        return [int(slot) for slot in slots]
+    def _by_version(self, fence_id: FenceId) -> Int32s:
+        return link_versions(self._ids.buckets, self._records.fences.data, fence_id)
 
     def _link(self, fence_id: FenceId) -> None:
         """Let each version of a fence name the next."""
-        slots = self._by_version(fence_id)
-        for slot, after in zip(slots, [*slots[1:], NONE], strict=False):
-            self._records.change(slot, "next_slot", after)
+        for slot in self._by_version(fence_id):
+            self._records.fences.wrote(slot, 1)
 
-    def _count_cells(self, fences: Iterable[Fence], sign: int) -> None:
-        for fence in fences:
-            self._cells_by_res[resolution_of(fence.cells[0])] += sign * len(fence.cells)
-        in_use = sorted(res for res, count in self._cells_by_res.items() if count)
-        if in_use != self._resolutions.tolist():
-            self._cells_by_res = +self._cells_by_res
-            self._resolutions = np.array(in_use, dtype=np.int64)
+    def _count(self, res: int, fences: int) -> None:
+        """Keep the resolutions in use, which are looked up with every position."""
+        before, now = self._fences_by_res[res], self._fences_by_res[res] + fences
+        self._fences_by_res[res] = now
+        if (before == 0) != (now == 0):
+            in_use = [r for r, count in self._fences_by_res.items() if count]
+            self._resolutions = np.array(sorted(in_use), dtype=np.int64)
 
 
 def _entry(slot: int, fence: Fence) -> int:

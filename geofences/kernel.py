@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from geofences.cell_table import FREE, NOTHING, home_of
+from geofences.cell_table import FREE, NOTHING, Buckets, entries_of, hint_of, home_of
 from geofences.compiled import acquire_fence, compiled, compiled_loosely
 from geofences.fence_tables import NONE, FenceTables
 from geofences.geodesy import E2, EQUATOR_M, EXACT_WITHIN_M
@@ -29,6 +29,7 @@ __all__ = [
     "confidence_columns",
     "confidence_of",
     "holds",
+    "link_versions",
     "match_columns",
     "measure_columns",
     "signed_distance_m",
@@ -43,11 +44,24 @@ Bytes = NDArray[np.uint8]
 
 
 @compiled
-def _probe(keys: Int64s, n: int, table: Int64s, rows: Int32s, places: Int32s) -> int:
-    """The rows whose key stands in the table, and where; returns how many."""
+def _sieve(keys: Int64s, n: int, hints: Bytes, rows: Int32s) -> int:
+    """The rows whose key may stand in the table; returns how many."""
+    size = len(hints) - 1
+    kept = 0
+    for row in range(n):
+        byte, bit = hint_of(keys[row], size)
+        rows[kept] = row
+        kept += (int(hints[byte]) >> bit) & 1
+    return kept
+
+
+@compiled
+def _probe(keys: Int64s, table: Int64s, rows: Int32s, n: int, places: Int32s) -> int:
+    """Those of n rows whose key stands in the table, kept in place, and where; returns how many."""
     size = len(table)
     hits = 0
-    for row in range(n):
+    for i in range(n):
+        row = rows[i]
         key = keys[row]
         place = home_of(key, size)
         while table[place] != key and table[place] != FREE:
@@ -208,6 +222,7 @@ def match_columns(
     """
     n = min(BLOCK, len(lat))
     x, y, z = np.empty(n, dtype=np.float64), np.empty(n, dtype=np.float64), np.empty(n, dtype=np.float64)
+    east, north = np.empty(n, dtype=np.float64), np.empty(n, dtype=np.float64)
     face, keys = np.empty(n, dtype=np.uint8), np.empty(n, dtype=np.int64)
     hit_rows, hit_values = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
     rows, entries = np.empty(2 * n, dtype=np.int32), np.empty(2 * n, dtype=np.int32)
@@ -223,8 +238,9 @@ def match_columns(
         to_faces(plane, block_lat, block_lng, x, y, z, face)
         candidates, levels = 0, 0
         for res in resolutions:
-            to_keys(plane, res, x[:m], y[:m], z[:m], face, keys)
-            hits = _probe(keys, m, tables.cell_keys, hit_rows, hit_values)
+            to_keys(plane, res, x[:m], y[:m], z[:m], face, keys, east, north)
+            hits = _sieve(keys, m, tables.cell_hints, hit_rows)
+            hits = _probe(keys, tables.cell_keys, hit_rows, hits, hit_values)
             new = _values(tables.cell_values, tables.cell_pool, hit_values, hits)
             if candidates + new > len(rows):
                 rows = _longer(rows, 2 * (candidates + new))
@@ -275,9 +291,26 @@ def confidence_columns(distance_m: Floats, accuracy_m: Floats, area_m2: Floats, 
 
 
 @compiled
-def slot_of_version(fences: NDArray[np.void], slots: Int32s, version: int) -> int:
-    """The one of a fence's slots that holds a version; NONE if none does."""
-    for slot in slots:
+def slot_of_version(ids: Buckets, fences: NDArray[np.void], fence_id: int, version: int) -> int:
+    """The slot that holds a version of a fence; NONE if none does. `ids` has slots by the complement of the id."""
+    for slot in entries_of(ids, ~fence_id):
         if fences[slot].version == version:
             return int(slot)
     return NONE
+
+
+@compiled
+def link_versions(ids: Buckets, fences: NDArray[np.void], fence_id: int) -> Int32s:
+    """Let each version of a fence name the slot of the next; returns the slots by rising version."""
+    slots = entries_of(ids, ~fence_id)
+    for i in range(1, len(slots)):
+        slot, at = slots[i], i
+        while at > 0 and fences[slots[at - 1]].version > fences[slot].version:
+            slots[at] = slots[at - 1]
+            at -= 1
+        slots[at] = slot
+    for i in range(len(slots)):
+        after = slots[i + 1] if i + 1 < len(slots) else NONE
+        if fences[slots[i]].next_slot != after:
+            fences[slots[i]].next_slot = after
+    return slots

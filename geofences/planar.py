@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from itertools import chain, combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import h3.api.basic_int as h3  # type: ignore[import-untyped]
 import numpy as np
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from geofences.compiled import compiled, compiled_loosely
 from geofences.geodesy import MIN_CURVATURE_M
-from geofences.packed_cells import RESOLUTION_SHIFT, resolution_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 Faces = NDArray[np.uint8]
 
+RESOLUTION_SHIFT = 52
+"""Where an H3 index keeps its resolution, in 4 bits."""
 FACES = 20
 FINEST_RES = 15
 CLASS_III_RAD = math.asin(math.sqrt(3.0 / 28.0))
@@ -52,6 +53,7 @@ TABLE_ROWS = 180 * TABLE_STEPS_PER_DEG + 1
 SEVERAL = 255
 """In the table: more than one face is possible."""
 FACE_SHIFT, Q_SHIFT, AXIAL_ZERO = 54, 27, 2**26
+AXIAL_ZERO_KEY = (AXIAL_ZERO << Q_SHIFT) + AXIAL_ZERO
 
 HALF_PI_HIGH, HALF_PI_LOW = 1.5707963267341256, 6.077100506506192e-11
 """Pi / 2 as fdlibm splits it: the product of the first with a small integer is exact."""
@@ -111,16 +113,12 @@ def plane() -> Plane:
 
 def keys_of_cells(cells: Sequence[Cell]) -> Int64s:
     """Every key that a position in one of the cells can get, sorted, each once."""
-    centers = np.array([h3.cell_to_latlng(cell) for cell in cells], dtype=np.float64)
-    res = np.array([resolution_of(cell) for cell in cells], dtype=np.int64)
-    keys = np.empty(len(cells), dtype=np.int64)
-    at_edges = inner_keys(plane(), res, centers, keys)
-    if not at_edges:
-        keys.sort()
-        return keys if np.all(keys[1:] != keys[:-1]) else np.unique(keys)
-    all_keys = [keys[keys != 0]]
-    all_keys += [edge_keys(cells[i]) for i in np.flatnonzero(keys == 0).tolist()]
-    return np.unique(np.concatenate(all_keys))
+    centers = _centers(cells)
+    keys = np.array(cells, dtype=np.int64)
+    if not inner_keys(plane(), keys, centers):
+        return keys
+    several = [edge_keys(cell) for cell, key in zip(cells, keys.tolist(), strict=True) if key == 0]
+    return np.unique(np.concatenate([keys[keys != 0], *several]))
 
 
 def keys_of_cell_lists(lists: Sequence[Sequence[Cell]]) -> tuple[Int64s, Int64s]:
@@ -129,9 +127,9 @@ def keys_of_cell_lists(lists: Sequence[Sequence[Cell]]) -> tuple[Int64s, Int64s]
     cells = np.fromiter(chain.from_iterable(lists), dtype=np.int64, count=int(counts.sum()))
     of = np.repeat(np.arange(len(lists), dtype=np.int64), counts)
     distinct, which = np.unique(cells, return_inverse=True)
-    centers = np.array([h3.cell_to_latlng(cell) for cell in distinct.tolist()], dtype=np.float64)
-    key_of = np.empty(len(distinct), dtype=np.int64)
-    inner_keys(plane(), (distinct >> RESOLUTION_SHIFT) & 0xF, centers, key_of)
+    centers = _centers(distinct.tolist())
+    key_of = distinct.copy()
+    inner_keys(plane(), key_of, centers)
     keys = key_of[which]
     at_edges = np.flatnonzero(key_of == 0)
     if not len(at_edges):
@@ -157,8 +155,21 @@ def keys_of_positions(lat: Floats, lng: Floats, res: int) -> Int64s:
     face, keys = np.empty(len(lat), dtype=np.uint8), np.empty(len(lat), dtype=np.int64)
     to_units(lat, lng, x, y, z)
     to_faces(plane(), lat, lng, x, y, z, face)
-    to_keys(plane(), res, x, y, z, face, keys)
+    to_keys(plane(), res, x, y, z, face, keys, np.empty(len(lat)), np.empty(len(lat)))
     return keys
+
+
+def resolution_of(cell: int) -> int:
+    return (cell >> RESOLUTION_SHIFT) & 0xF
+
+
+def _centers(cells: Sequence[int]) -> Floats:
+    flat = np.fromiter(chain.from_iterable(map(h3.cell_to_latlng, cells)), dtype=np.float64, count=2 * len(cells))
+    return flat.reshape(-1, 2)
+
+
+def resolution_of_key(key: int) -> int:
+    return (key >> FACE_SHIFT) // FACES
 
 
 def _unit(lat: float, lng: float) -> tuple[float, float, float]:
@@ -232,54 +243,61 @@ def to_faces(plane: Plane, lat: Floats, lng: Floats, x: Floats, y: Floats, z: Fl
 
 
 @compiled_loosely
-def to_keys(plane: Plane, res: int, x: Floats, y: Floats, z: Floats, face: Faces, keys: Int64s) -> None:
-    """The key of each unit vector on its face.
+def to_keys(
+    plane: Plane, res: int, x: Floats, y: Floats, z: Floats, face: Faces, keys: Int64s, east: Floats, north: Floats
+) -> None:
+    """The key of each unit vector on its face; `east` and `north` receive its place in the plane, in spacings.
 
     The nearest centre is found by rounding three coordinates that sum to 0 and mending the one that was rounded most.
+    Two loops: the first waits for axes that differ from row to row, the second becomes vector code.
     """
     axes = plane.axes[res]
     for i in range(len(x)):
-        f = int(face[i])
-        k = f * 9
+        k = np.int64(face[i]) * 9
         scale = 1.0 / (x[i] * axes[k] + y[i] * axes[k + 1] + z[i] * axes[k + 2])
-        east = (x[i] * axes[k + 3] + y[i] * axes[k + 4] + z[i] * axes[k + 5]) * scale
-        north = (x[i] * axes[k + 6] + y[i] * axes[k + 7] + z[i] * axes[k + 8]) * scale
-        r = north * (1.0 / ROW_HEIGHT)
-        q = east - 0.5 * r
+        east[i] = (x[i] * axes[k + 3] + y[i] * axes[k + 4] + z[i] * axes[k + 5]) * scale
+        north[i] = (x[i] * axes[k + 6] + y[i] * axes[k + 7] + z[i] * axes[k + 8]) * scale
+    for i in range(len(x)):
+        r = north[i] * (1.0 / ROW_HEIGHT)
+        q = east[i] - 0.5 * r
         s = -q - r
         near_q, near_r, near_s = np.rint(q), np.rint(r), np.rint(s)
         off_q, off_r, off_s = abs(near_q - q), abs(near_r - r), abs(near_s - s)
         mend_q = (off_q > off_r) & (off_q > off_s)
         mend_r = (off_r > off_s) & (not mend_q)
-        whole_q = -near_r - near_s if mend_q else near_q
-        whole_r = -near_q - near_s if mend_r else near_r
-        keys[i] = pack(res, f, int(whole_q), int(whole_r))
+        whole_q = np.int32(-near_r - near_s if mend_q else near_q)
+        whole_r = np.int32(-near_q - near_s if mend_r else near_r)
+        grid = (res * FACES + np.int64(face[i])) << FACE_SHIFT
+        keys[i] = grid + (np.int64(whole_q) << Q_SHIFT) + np.int64(whole_r) + AXIAL_ZERO_KEY
 
 
 @compiled
-def pack(res: int, face: int, q: int, r: int) -> Any:
-    return ((res * FACES + face) << FACE_SHIFT) | ((q + AXIAL_ZERO) << Q_SHIFT) | (r + AXIAL_ZERO)
+def pack(res: int, face: int, q: int, r: int) -> int:
+    return ((res * FACES + face) << FACE_SHIFT) + (q << Q_SHIFT) + r + AXIAL_ZERO_KEY
 
 
 @compiled
-def inner_keys(plane: Plane, res: Int64s, centers: Floats, keys: Int64s) -> int:
-    """The one key of each cell that surely lies in one face, 0 for the others; returns how many these are.
+def inner_keys(plane: Plane, cells: Int64s, centers: Floats) -> int:
+    """Replace each cell that surely lies in one face by its one key, the others by 0; returns how many these are.
 
     `centers` has shape (n, 2), lat and lng. From the cell's centre to any place in it the gap between the cosines to
     the two nearest faces shrinks by less than EDGE_GAP times the way; the gap is larger, so all of it is on one face.
     """
-    x, y, z, face, key = np.empty(1), np.empty(1), np.empty(1), np.empty(1, np.uint8), np.empty(1, np.int64)
     at_edges = 0
-    for i in range(len(res)):
-        to_units(centers[i : i + 1, 0].copy(), centers[i : i + 1, 1].copy(), x, y, z)
-        own, gap = best_face(plane.face_centers, x[0], y[0], z[0])
-        if gap > plane.cell_gap[res[i]]:
-            face[0] = own
-            to_keys(plane, res[i], x, y, z, face, key)
-            keys[i] = key[0]
-        else:
-            keys[i] = 0
+    for i in range(len(cells)):
+        res = (cells[i] >> RESOLUTION_SHIFT) & 0xF
+        phi, lam = math.radians(centers[i, 0]), math.radians(centers[i, 1])
+        x, y, z = math.cos(phi) * math.cos(lam), math.cos(phi) * math.sin(lam), math.sin(phi)
+        face, gap = best_face(plane.face_centers, x, y, z)
+        if gap <= plane.cell_gap[res]:
+            cells[i] = 0
             at_edges += 1
+            continue
+        axes = plane.axes[res, 9 * face : 9 * face + 9]
+        scale = 1.0 / (x * axes[0] + y * axes[1] + z * axes[2])
+        r = (x * axes[6] + y * axes[7] + z * axes[8]) * scale / ROW_HEIGHT
+        q = (x * axes[3] + y * axes[4] + z * axes[5]) * scale - 0.5 * r
+        cells[i] = pack(res, face, int(np.rint(q)), int(np.rint(r)))
     return at_edges
 
 

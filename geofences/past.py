@@ -64,7 +64,7 @@ class StoredPast:
         """Their good positions from a time on, in order of device and time."""
         since = [to_datetime(since_us)] * len(device_ids)
         with self._database.connect() as connection:
-            parameters = {"device_ids": list(device_ids), "since": since}
+            parameters = {"device_ids": list(device_ids), "since_each": since}
             return _positions(connection.execute(queries("geofences")["good_positions_since"], parameters).all())
 
     def story(self, device_id: DeviceId, since_us: int) -> Story:
@@ -108,7 +108,7 @@ def unfinished(connection: sa.Connection, shards: Sequence[Shard]) -> tuple[Mome
     since: dict[int, int] = {}
     for device_id, as_of_us in zip(visits["device_id"].tolist(), visits["as_of_us"].tolist(), strict=True):
         since[device_id] = min(as_of_us, since.get(device_id, as_of_us))
-    parameters = {"device_ids": list(since), "since": list(map(to_datetime, since.values()))}
+    parameters = {"device_ids": list(since), "since_each": list(map(to_datetime, since.values()))}
     positions = connection.execute(queries("geofences")["good_positions_since"], parameters).all()
     return visits, _positions(positions)
 

@@ -79,7 +79,7 @@ ORDER BY recorded_at
 
 -- name: good_positions_since
 -- of several devices, each from a time of its own on
-SELECT p.* FROM unnest(CAST(:device_ids AS bigint[]), CAST(:since AS timestamptz[])) AS wanted(device_id, since)
+SELECT p.* FROM unnest(CAST(:device_ids AS bigint[]), CAST(:since_each AS timestamptz[])) AS wanted(device_id, since)
 JOIN geofences.positions AS p ON p.device_id = wanted.device_id AND p.recorded_at >= wanted.since
 WHERE p.flags = 0
 ORDER BY p.device_id, p.recorded_at, p.lat, p.lng

@@ -71,7 +71,7 @@ def test_a_dwell_offer_comes_by_timer_without_a_further_position(road: Road, clo
     road.campaign(trigger={"type": "dwell"})
     road.report(road.device("anna"), INSIDE)
     road.eventually("SELECT status FROM geofences.visits", [("candidate",)])
-    clock.forward(seconds=31)
+    clock.forward(seconds=33)  # timers wait two seconds for positions under way
     road.eventually("SELECT status FROM geofences.visits", [("open",)])
     clock.forward(seconds=90)
     road.eventually("SELECT trigger_type, outcome FROM offers.decisions", [("dwell", "offered")])

@@ -30,7 +30,6 @@ USES = {
     ("geofences", "visits_not_settled"): "ix_visits_tenant_id_device_id_entered_at",
     ("geofences", "positions_since"): "device_id_recorded_at_idx",
     ("geofences", "good_positions_since"): "device_id_recorded_at_idx",
-    ("geofences", "trust_before"): "device_id_recorded_at_idx",
     ("geofences", "device_facts"): "device_id_recorded_at_idx",
     ("geofences", "positions_at"): "device_id_recorded_at_idx",
     ("geofences", "changes_after"): "pk_changes",

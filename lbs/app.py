@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
@@ -31,6 +30,7 @@ from lbs.api import (
     traffic,
     webhooks,
 )
+from lbs.direct import DirectApp, Endpoint
 from lbs.middleware import Outermost
 from lbs.problems import add_schema, install_handlers
 from lbs.remembered import RememberedAnswer
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from datetime import datetime
 
-    from fastapi import APIRouter
+    from fastapi import APIRouter, FastAPI
     from starlette.requests import Request
 
     from lbs.settings import Settings
@@ -85,7 +85,7 @@ def create_app(
         yield
         await made.close()
 
-    app = FastAPI(
+    app = DirectApp(
         title="LBS",
         version=_version(),
         description=DESCRIPTION,
@@ -101,6 +101,9 @@ def create_app(
     install_handlers(app)
     app.add_exception_handler(RememberedAnswer, _answer_again)
     app.add_middleware(Outermost, max_body_bytes=settings.max_body_bytes, metrics=made.metrics)
+    app.direct["POST", positions.PATH] = Outermost(
+        Endpoint(app, positions.ROUTE), max_body_bytes=settings.max_body_bytes, metrics=made.metrics
+    )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
 

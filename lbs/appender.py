@@ -9,10 +9,10 @@ does no harm, for positions are a set.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import redis
 import structlog
 
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from redis.asyncio import Redis
-
     from geofences.errors import GeofencesError
-    from geofences.model import Positions, Shard
+    from geofences.model import Shard
+    from lbs.log_line import Command, LogLine
 
 log = structlog.get_logger(__name__)
 
@@ -64,14 +63,14 @@ class Appender:
 
     def __init__(
         self,
-        client: Redis,
+        line: LogLine,
         *,
         prefix: str,
         now: Callable[[], datetime],
         max_waiting: int = MAX_WAITING,
         is_full: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._redis = client
+        self._line = line
         self._prefix = prefix
         self._now = now
         self._max_waiting = max_waiting
@@ -111,7 +110,7 @@ class Appender:
         """Waits for what is under way."""
         if self._task is not None:
             await self._task
-        await self._redis.aclose()
+        await self._line.close()
 
     async def _send_all(self) -> None:
         # requests of the same tick are still on their way into the batch
@@ -136,14 +135,13 @@ class Appender:
     async def _send(self, batch: _Batch) -> list[object]:
         """Redis's answer to each group, in order."""
         clock_us = to_us(self._now())
-        pipeline = self._redis.pipeline(transaction=False)
-        for shard, groups in batch.groups.items():
-            key = stream_key(self._prefix, shard)
-            for group in groups:
-                pipeline.xadd(key, _merged(group.entries, clock_us).to_fields())  # type: ignore[arg-type]  # bytes are fine
-        pipeline.publish(wake_channel(self._prefix), ",".join(map(str, sorted(batch.groups))))
-        answers: list[object] = await pipeline.execute(raise_on_error=False)
-        return answers[:-1]
+        commands: list[Command] = [
+            (b"XADD", stream_key(self._prefix, shard), b"*", *chain.from_iterable(_fields(group, clock_us).items()))
+            for shard, groups in batch.groups.items()
+            for group in groups
+        ]
+        commands.append((b"PUBLISH", wake_channel(self._prefix), ",".join(map(str, sorted(batch.groups)))))
+        return (await self._line.execute(commands))[:-1]
 
 
 def _refusal(error: Exception) -> GeofencesError:
@@ -166,8 +164,10 @@ def _join(groups: list[_Group], entry: Entry) -> _Group:
     return groups[-1]
 
 
-def _merged(group: list[Entry], clock_us: int) -> Entry:
-    if len(group) == 1:
-        return replace(group[0], clock_us=clock_us)
-    arrays: list[Positions] = [entry.positions for entry in group if entry.positions is not None]
-    return replace(group[0], clock_us=clock_us, positions=np.concatenate(arrays))
+def _fields(group: _Group, clock_us: int) -> dict[bytes, bytes]:
+    """All entries of a group as one, with the clock of now."""
+    fields = group.entries[0].to_fields()
+    fields[b"c"] = b"%d" % clock_us
+    if len(group.entries) > 1:
+        fields[b"d"] = b"".join(entry.positions.tobytes() for entry in group.entries if entry.positions is not None)
+    return fields

@@ -48,6 +48,7 @@ class LogRoom:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        await self._redis.aclose()
 
     async def look(self) -> None:
         """Looks now."""

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 
 from lbs.errors import ANSWERS, BodyTooLargeError
 from lbs.problems import internal_problem, problem
@@ -37,7 +37,11 @@ SAFE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """Unless a route says otherwise."""
+_SAFE_RAW: Final = tuple((name.lower().encode(), value.encode()) for name, value in SAFE_HEADERS.items())
+_REQUEST_ID_RAW: Final = REQUEST_ID_HEADER.lower().encode()
 QUIET_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+QUIET_STATUS: Final = 202
+"""Positions that were taken: thousands a second, which the metrics count. Whatever else happens is told."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}", re.ASCII)
 
@@ -73,10 +77,10 @@ class Outermost:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                sent = MutableHeaders(scope=message)
-                sent[REQUEST_ID_HEADER] = request_id
-                for name, value in SAFE_HEADERS.items():
-                    sent.setdefault(name, value)
+                sent = message["headers"]
+                named = {name for name, _ in sent}
+                safe = [header for header in _SAFE_RAW if header[0] not in named]
+                message["headers"] = [*sent, *safe, (_REQUEST_ID_RAW, request_id.encode())]
             await send(message)
 
         try:
@@ -121,7 +125,7 @@ class Outermost:
     def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", None) or "unmatched"
         self._metrics.request_seconds.labels(scope["method"], route, str(status)).observe(seconds)
-        if route not in QUIET_ROUTES:
+        if route not in QUIET_ROUTES and status != QUIET_STATUS:
             caller = scope["state"].get("caller")
             log.info(
                 "http.request",

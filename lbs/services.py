@@ -16,6 +16,7 @@ from lbs import clock
 from lbs.appender import Appender
 from lbs.auth import DeviceTokens, KeyRing
 from lbs.directory import DeviceDirectory
+from lbs.log_line import LogLine
 from lbs.log_room import LogRoom
 from lbs.memory import ApiMemory
 from lbs.observe import Metrics
@@ -88,9 +89,10 @@ class Services:
         url = self.settings.redis_url
         assert url is not None, "settings are resolved before wiring"
         client = redis.asyncio.Redis.from_url(url.get_secret_value(), socket_timeout=10, socket_connect_timeout=5)
+        line = LogLine(url.get_secret_value())
         prefix = self.settings.redis_prefix
         self._room = room = LogRoom(client, prefix=prefix, max_bytes=self.settings.log_max_bytes)
-        self._appender = Appender(client, prefix=prefix, now=self.now, is_full=lambda: room.full)
+        self._appender = Appender(line, prefix=prefix, now=self.now, is_full=lambda: room.full)
         self._room.start()
         self.memory.start()
         self.streams.start()

@@ -21,7 +21,8 @@ from lbs.problems import declared
 from lbs.routes import JSON_TYPE, Route, media_type
 from lbs.services import Services
 
-router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=Route)
+PATH: Final = "/v1/positions"
+router = APIRouter(prefix=PATH, tags=["positions"], route_class=Route)
 
 VOUCHED: Final = (Purpose.LOCATION, Purpose.PUSH)
 """What a tenant vouches for when its server sends positions of a device that nobody registered."""
@@ -91,6 +92,10 @@ async def send_positions(request: Request) -> Response:
         services.metrics.positions_rejected.labels(refused.reason).inc()
     answer = IngestAnswer(accepted=len(positions), rejected=rejected)
     return Response(msgspec.json.encode(answer), 202, media_type=JSON_TYPE)
+
+
+ROUTE: Final = router.routes[-1]
+"""`lbs.direct` hands requests to it without the framework between."""
 
 
 async def _device(services: Services, caller: Caller, external_id: str) -> DeviceFacts:

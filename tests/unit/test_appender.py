@@ -22,28 +22,8 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-class Pipeline:
-    """Takes commands; answers as its Redis says."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.added: list[tuple[str, int]] = []
-
-    def xadd(self, key: str, fields: dict[bytes, bytes]) -> None:
-        self.added.append((key, len(fields.get(b"d", b"")) // POSITION_DTYPE.itemsize))
-
-    def publish(self, _channel: str, _shards: str) -> None:
-        pass
-
-    async def execute(self, *, raise_on_error: bool) -> list[object]:
-        assert not raise_on_error
-        self.server.pipelines.append(self.added)
-        await self.server.gate.wait()
-        return [*(self.server.answer(key) for key, _ in self.added), 1]
-
-
-class Server:
-    """A Redis that notes its pipelines, and waits for its gate."""
+class Line:
+    """A way to Redis that notes its pipelines, each as (key, positions) of its entries, and waits for its gate."""
 
     def __init__(self, answer: Callable[[str], object] = lambda _: b"1-0") -> None:
         self.answer = answer
@@ -51,14 +31,22 @@ class Server:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    def pipeline(self, *, transaction: bool) -> Pipeline:
-        assert not transaction
-        return Pipeline(self)
+    async def execute(self, commands: list[tuple[Any, ...]]) -> list[object]:
+        *adds, publish = commands
+        assert publish[0] == b"PUBLISH"
+        self.pipelines.append([(key, _positions_in(fields)) for _xadd, key, _star, *fields in adds])
+        await self.gate.wait()
+        return [*(self.answer(key) for _, key, *_ in adds), 1]
 
 
-def appender(server: Server, **given: Any) -> Appender:
-    client: Any = server
-    return Appender(client, prefix="t", now=lambda: NOW, **given)
+def _positions_in(fields: list[bytes]) -> int:
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    return len(named.get(b"d", b"")) // POSITION_DTYPE.itemsize
+
+
+def appender(line: Line, **given: Any) -> Appender:
+    own: Any = line
+    return Appender(own, prefix="t", now=lambda: NOW, **given)
 
 
 def positions(n: int) -> Entry:
@@ -71,37 +59,37 @@ def run(scene: Coroutine[Any, Any, None]) -> None:
 
 def test_requests_of_one_tick_are_one_pipeline_with_one_entry_a_shard() -> None:
     async def scene() -> None:
-        server = Server()
-        ours = appender(server)
+        line = Line()
+        ours = appender(line)
         await asyncio.gather(*(ours.append(Shard(i % 3), positions(2)) for i in range(90)))
-        assert server.pipelines == [[(f"t:{{{shard}}}:positions", 60) for shard in range(3)]]
+        assert line.pipelines == [[(f"t:{{{shard}}}:positions", 60) for shard in range(3)]]
 
     run(scene())
 
 
 def test_what_comes_while_one_pipeline_is_under_way_is_the_next_one() -> None:
     async def scene() -> None:
-        server = Server()
-        server.gate.clear()
-        ours = appender(server)
+        line = Line()
+        line.gate.clear()
+        ours = appender(line)
         first = asyncio.create_task(ours.append(Shard(0), positions(1)))
         await asyncio.sleep(0.01)
         later = [asyncio.create_task(ours.append(Shard(0), positions(1))) for _ in range(50)]
         await asyncio.sleep(0.01)
         assert not first.done()
-        server.gate.set()
+        line.gate.set()
         await asyncio.gather(first, *later)
-        assert [sum(n for _, n in added) for added in server.pipelines] == [1, 50]
+        assert [sum(n for _, n in added) for added in line.pipelines] == [1, 50]
 
     run(scene())
 
 
 def test_a_request_is_never_cut_in_two() -> None:
     async def scene() -> None:
-        server = Server()
-        ours = appender(server)
+        line = Line()
+        ours = appender(line)
         await asyncio.gather(*(ours.append(Shard(0), positions(1000)) for _ in range(20)))
-        (added,) = server.pipelines
+        (added,) = line.pipelines
         assert [n for _, n in added] == [8000, 8000, 4000]
         assert MAX_MERGED < 9000
 
@@ -113,7 +101,7 @@ def test_each_request_hears_what_became_of_its_own_entry() -> None:
         return redis.exceptions.OutOfMemoryError("no room") if "{1}" in key else b"1-0"
 
     async def scene() -> None:
-        ours = appender(Server(answer))
+        ours = appender(Line(answer))
         outcomes = await asyncio.gather(
             *(ours.append(Shard(shard), positions(1)) for shard in (0, 1, 1, 2)), return_exceptions=True
         )
@@ -123,9 +111,9 @@ def test_each_request_hears_what_became_of_its_own_entry() -> None:
 
 
 def test_a_lost_connection_is_heard_by_all() -> None:
-    class Gone(Server):
-        def pipeline(self, *, transaction: bool) -> Pipeline:
-            raise redis.ConnectionError(transaction)
+    class Gone(Line):
+        async def execute(self, commands: list[tuple[Any, ...]]) -> list[object]:
+            raise redis.ConnectionError(len(commands))
 
     async def scene() -> None:
         ours = appender(Gone())
@@ -139,26 +127,26 @@ def test_a_lost_connection_is_heard_by_all() -> None:
 
 def test_a_full_log_takes_no_positions_but_what_a_person_says_of_consent() -> None:
     async def scene() -> None:
-        server = Server()
-        ours = appender(server, is_full=lambda: True)
+        line = Line()
+        ours = appender(line, is_full=lambda: True)
         with pytest.raises(LogFullError):
             await ours.append(Shard(0), positions(1))
         await ours.append(Shard(0), Entry(kind=EntryKind.CONSENT, clock_us=0))
-        assert len(server.pipelines) == 1
+        assert len(line.pipelines) == 1
 
     run(scene())
 
 
 def test_too_many_positions_on_their_way_are_refused() -> None:
     async def scene() -> None:
-        server = Server()
-        server.gate.clear()
-        ours = appender(server, max_waiting=10)
+        line = Line()
+        line.gate.clear()
+        ours = appender(line, max_waiting=10)
         first = asyncio.create_task(ours.append(Shard(0), positions(10)))
         await asyncio.sleep(0.01)
         with pytest.raises(TooManyRequestsError):
             await ours.append(Shard(0), positions(1))
-        server.gate.set()
+        line.gate.set()
         await first
         await ours.append(Shard(0), positions(10))
 

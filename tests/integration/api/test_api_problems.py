@@ -225,6 +225,8 @@ def test_the_log_names_requests_and_never_keys_queries_or_places(tenant: TestTen
         tenant.device("phone-of-anna").post(
             "/v1/positions", json={"device_id": "phone-of-anna", "positions": [position(), position(lat=61.2345)]}
         )
+        refused = {"device_id": "phone-of-anna", "positions": [{**position(lat=61.2345), "lng": "24.93"}]}
+        problem(tenant.secret.post("/v1/positions", json=refused), 422, "malformed")
         tenant.app.get("/v1/stores/nearby", params=HELSINKI)
         tenant.secret.get("/v1/devices/phone-of-anna")
         problem(
@@ -237,6 +239,7 @@ def test_the_log_names_requests_and_never_keys_queries_or_places(tenant: TestTen
     lines = [json.loads(line) for line in text.splitlines()]
     routes = [line["route"] for line in lines if line["event"] == "http.request"]
     assert "/v1/stores/nearby" in routes
+    assert routes.count("/v1/positions") == 1, "positions that were taken are counted, those refused are told"
     assert "/v1/devices/{device_id}" in routes
     for secret in ("lbs_", "60.16", "24.93", "61.23", "anna", "?"):
         assert secret not in text

@@ -80,9 +80,7 @@ def for_documents(result: Mapping[str, Any]) -> str:
     """Both tables, and what they were measured on."""
     runs = result["runs"]
     tables = f"{markdown(rate_rows(runs))}\n\n{markdown(index_rows(runs))}"
-    return (
-        f"{tables}\n\nIn brackets: how many times faster LBS matches, in the same run. Measured on {result['machine']}."
-    )
+    return f"{tables}\n\n{IN_BRACKETS} Measured on {result['machine']}."
 
 
 def write_between_marks(document: Path, text: str) -> None:

@@ -24,8 +24,9 @@ from lbs.bench.engine_workload import BEGIN_S, US_PER_S
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from geofences.batch import Identity
     from geofences.model import Bools, DeviceId, Int64s, Positions, Shard
-    from geofences.tracking import Effects, Identity
+    from geofences.tracking import Effects
     from lbs.bench.engine_answers import Answers
     from lbs.bench.engine_ours import OurIndex
     from lbs.bench.engine_workload import Workload

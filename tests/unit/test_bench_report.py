@@ -11,6 +11,7 @@ from lbs.bench.engine_plot import COLORS, plot
 from lbs.bench.engine_report import (
     BEGIN,
     END,
+    IN_BRACKETS,
     TITLES,
     for_documents,
     index_rows,
@@ -78,7 +79,7 @@ def test_documents_take_new_tables_and_keep_the_rest(tmp_path: Path) -> None:
         write_between_marks(document, text)
         assert document.read_text() == f"# Before\n\n{BEGIN}\n\n{text}\n\n{END}\n\nAfter.\n"
     assert markdown(rate_rows(RUNS)) in text
-    assert "a machine" in text
+    assert f"{IN_BRACKETS} Measured on a machine." in text
 
 
 @pytest.mark.parametrize("text", ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{END}\n{BEGIN}\n{END}\n"])

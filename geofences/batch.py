@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from geofences.index import cells_of
 from geofences.model import POSITION_DTYPE, DeviceId
+from geofences.planar import keys_of_positions
 from geofences.states import NO_DEVICE
 from geofences.wave import Rows, Told
 
@@ -66,7 +66,7 @@ class Batch:
             clock_us=np.repeat(np.array([entry.clock_us for entry in parts], dtype=np.int64), lengths),
             pair_first=np.searchsorted(pairs.position, np.arange(n + 1)),
             pair_slot=np.ascontiguousarray(pairs.slot),
-            cell=cells_of(lat, lng, LAST_SEEN_RESOLUTION),
+            cell=keys_of_positions(lat, lng, LAST_SEEN_RESOLUTION),
             todo=np.zeros(n, dtype=np.uint8),
             flags=np.zeros(n, dtype=np.uint8),
         )

@@ -72,6 +72,13 @@ def _enter(keys: Int64s, values: Int32s, key: int, value: int) -> None:
 
 
 @compiled
+def _enter_all(keys: Int64s, values: Int32s, devices: Devices) -> None:
+    for row in range(len(devices)):
+        if devices[row].used:
+            _enter(keys, values, devices[row].device_id, row)
+
+
+@compiled
 def _find(keys: Int64s, values: Int32s, wanted: Int64s, found: Int32s) -> None:
     mask = len(keys) - 1
     for i in range(len(wanted)):
@@ -175,6 +182,8 @@ class Memory:
         """Drops all devices of some shards: another engine has them now, or they must be read again."""
         used = self.world.devices[: self._top]
         gone = np.flatnonzero((used["used"] != 0) & np.isin(used["device_id"] % SHARDS, list(shards)))
+        if not len(gone):
+            return
         for row in gone.tolist():
             self.forget_tracks(row)
         self.world.devices["used"][gone] = 0
@@ -206,9 +215,7 @@ class Memory:
 
     def _widen_directory(self) -> None:
         self._keys, self._values = _directory(4 * max(FIRST_ROWS, self._top))
-        used = np.flatnonzero(self.world.devices["used"][: self._top])
-        for row, device_id in zip(used.tolist(), self.world.devices["device_id"][used].tolist(), strict=True):
-            _enter(self._keys, self._values, device_id, row)
+        _enter_all(self._keys, self._values, self.world.devices[: self._top])
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,20 @@ def test_a_dwell_offer_comes_by_timer_without_a_further_position(road: Road, clo
     clock.forward(seconds=90)
     road.eventually("SELECT trigger_type, outcome FROM offers.decisions", [("dwell", "offered")])
     road.eventually("SELECT extract(epoch FROM dwelled_at - entered_at)::int FROM geofences.visits", [(120,)])
+
+
+def test_a_timer_of_a_quiet_shard_fires_while_another_one_never_rests(road: Road, clock: MovableClock) -> None:
+    road.store("s1", profile="standard")
+    anna, bert = road.device("anna"), road.device("bert")
+    assert anna % 64 != bert % 64
+    road.report(anna, INSIDE)
+    road.eventually("SELECT status FROM geofences.visits", [("candidate",)])
+    clock.forward(seconds=200)
+    deadline = time.monotonic() + 15
+    while road.rows("SELECT status FROM geofences.visits") == [("candidate",)]:
+        road.report(bert, AWAY)
+        assert time.monotonic() < deadline, "nobody told the quiet shard the time"
+        time.sleep(0.02)
 
 
 def test_outside_the_stores_lunch_hours_nothing_is_offered(road: Road, clock: MovableClock) -> None:

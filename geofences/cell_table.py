@@ -26,14 +26,15 @@ NOTHING = -1
 """The value of a key without entries; values >= 0 are the one entry, others say where a bucket begins."""
 MIX, MIX_HINT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 """2^64 over the golden ratio, and another large odd number."""
-FRESH_LOAD, FULL_LOAD, LAST_LOAD = 0.55, 0.63, 0.85
+FRESH_LOAD, FULL_LOAD, LAST_LOAD = 0.68, 0.76, 0.9
 """Share of places taken: after rewriting, when it begins, and when it must be complete."""
 FRESH_POOL, FULL_POOL = 2.0, 0.8
 """Room for buckets after rewriting, and the share taken when rewriting begins."""
 LEAST_PLACES, LEAST_POOL, POOL_PER_KEY = 64, 256, 0.5
 MOVED_PLACES = 128
 """With every edit: some 5 us."""
-MOVED_PER_KEY = 16
+AHEAD_OF_FILLING = 1.25
+"""The new table fills by so much faster than the room left in the old one shrinks."""
 MANY_KEYS = 4_096
 FITS, FILLING, OVERFULL = range(3)
 USED, LIVE, TOP, ENTRIES = range(4)
@@ -282,6 +283,8 @@ class SlotTable:
         self._on_replaced = on_replaced
         self._next: Buckets | None = None
         self._moved = 0
+        self._filled = 0, 0
+        """USED and TOP when rewriting began."""
 
     def __len__(self) -> int:
         """How many keys have entries."""
@@ -311,10 +314,12 @@ class SlotTable:
         elif fill == FILLING:
             self._begin(0, 0)
         if self._next is not None:
-            self._step(max(MOVED_PLACES, MOVED_PER_KEY * len(keys)))
+            self._step(max(MOVED_PLACES, self._due()))
 
     def put_many(self, keys: Int64s, entries: Int32s) -> None:
         """Add entries to keys, both of shape (n,), each pair once: faster than one by one, with a pause."""
+        if not len(keys):
+            return
         held = self._entry_count()
         if len(keys) < MANY_KEYS or len(keys) < held // 8:
             order = np.argsort(entries, kind="stable")
@@ -341,10 +346,18 @@ class SlotTable:
         in_buckets = int(np.sum((values < NOTHING) & (self.buckets.keys != FREE)))
         return int(counts[LIVE]) - in_buckets + int(counts[ENTRIES]) - in_buckets
 
+    def _due(self) -> int:
+        """Places to move at once, so that the new table is complete before the old one is full."""
+        buckets, (used, top) = self.buckets, self._filled
+        pool = (int(buckets.counts[TOP]) - top) / max(len(buckets.pool) - top, 1)
+        places = (int(buckets.counts[USED]) - used) / max(LAST_LOAD * len(buckets.keys) - used, 1.0)
+        return int(AHEAD_OF_FILLING * max(pool, places) * len(buckets.keys)) - self._moved
+
     def _begin(self, more_keys: int, more_words: int) -> None:
         counts = self.buckets.counts
         self._next = _empty(int(counts[LIVE]) + more_keys, int(counts[ENTRIES]) + more_words)
         self._moved = 0
+        self._filled = int(counts[USED]), int(counts[TOP])
 
     def _step(self, places: int) -> None:
         assert self._next is not None

@@ -1,11 +1,14 @@
 """How inner loops are compiled: once, without the GIL, kept on disk, and never kept longer than what they call."""
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
+from llvmlite import ir
 from numba.extending import intrinsic
 
 if TYPE_CHECKING:
@@ -61,6 +64,24 @@ def _fence(ordering: str) -> Any:
 
     return intrinsic(typed)
 
+
+def _prefetch(_typing_context: Any, array: Any, row: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        held = context.make_array(signature.args[0])(context, builder, arguments[0])
+        first = builder.bitcast(held.data, ir.IntType(8).as_pointer())
+        stride = builder.extract_value(held.strides, 0)
+        place = builder.gep(first, [builder.mul(builder.sext(arguments[1], stride.type), stride)])
+        wanted = ir.FunctionType(ir.VoidType(), [place.type, *[ir.IntType(32)] * 3])
+        call = builder.module.declare_intrinsic("llvm.prefetch", (place.type,), wanted)
+        builder.call(call, [place, *(ir.Constant(ir.IntType(32), n) for n in (READ, KEEP, DATA))])
+        return context.get_dummy_value()
+
+    return numba.types.void(array, row), generate
+
+
+READ, KEEP, DATA = 0, 3, 1
+prefetch: Any = intrinsic(_prefetch)
+"""Have the row of an array fetched into the cache while something else is done; any row number will do."""
 
 release_fence = _fence("release")
 """All that was written before is seen by whoever sees what is written after."""

@@ -26,7 +26,7 @@ from geofences.fence_tables import (
 )
 from geofences.geodesy import E2, EQUATOR_M, HALF_TURN_DEG, circle_area_m2
 from geofences.growing import Pool
-from geofences.model import Area, Circle, Fence, FenceId, Floats, Int64s, Profile, StoreId, TenantId
+from geofences.model import Area, Circle, Fence, FenceId, Floats, Int64s, LatLng, Profile, StoreId, TenantId
 from geofences.outline import (
     BANDED_EDGES,
     ENTRIES_PER_EDGE,
@@ -110,11 +110,11 @@ class FenceRecords:
         own = self.shapes.take(1)
         assert own == slot
         if isinstance(shape, Circle):
-            center_lat, center_lng, radius_m = shape.center.lat, shape.center.lng, shape.radius_m
+            radius_m = shape.radius_m
             area_m2 = circle_area_m2(radius_m)
-            self.shapes.data[slot] = (*_circle_row(center_lat, center_lng, radius_m), tenant_id)
+            self.shapes.data[slot] = (*_circle_row(shape.center, radius_m), tenant_id)
         else:
-            center_lat = center_lng = radius_m = 0.0
+            radius_m = 0.0
             try:
                 area_m2 = self._put_area(slot, shape, tenant_id)
             except InvalidGeometryError:
@@ -132,21 +132,19 @@ class FenceRecords:
             NO_STORE if fence.store_id is None else fence.store_id,
             fence.valid_from_us,
             fence.valid_to_us,
-            area_m2,
-            center_lat,
-            center_lng,
             radius_m,
+            keys[0],
             tenant_id,
             fence.version,
             self._profile_row(fence.profile),
             NONE,
-            keys[0],
             first_word,
             _filled(self._names, np.frombuffer(name, dtype=np.uint8)) if name else 0,
+            area_m2,
+            born & LAST_EDIT,
             len(keys),
             key_words,
             len(name),
-            born & LAST_EDIT,
         )
         self.fences.wrote(slot, 1)
         return slot
@@ -161,7 +159,7 @@ class FenceRecords:
 
     def recycle(self, slot: int) -> None:
         """Give back a cleared slot and all that belongs to it."""
-        *_, first_word, name, _, key_words, name_size, _ = self.fences.data[slot].item()
+        *_, first_word, name, _, _, _, key_words, name_size = self.fences.data[slot].item()
         if self.is_area(slot):
             row = int(self.shapes.data.view(BOX_DTYPE)["area"][slot])
             area = dict(zip(AREA_FIELDS, self.areas.data[row].item(), strict=True))
@@ -182,8 +180,11 @@ class FenceRecords:
 
     def keys_of(self, slot: int) -> Int64s:
         """The keys that it was put with."""
-        *_, first_key, first_word, _, key_count, key_words, _, _ = self.fences.data[slot].item()
-        return unpack_keys(first_key, self._keys.data[first_word : first_word + key_words], key_count)
+        fence = self.fences.data[slot].item()
+        *_, first_word, _, _, _, key_count, key_words, _ = fence
+        return unpack_keys(
+            fence[FENCE_FIELDS.index("first_key")], self._keys.data[first_word : first_word + key_words], key_count
+        )
 
     def fence_at(self, slot: int) -> HeldFence:
         """What a slot holds. Raises NotFoundError."""
@@ -279,8 +280,8 @@ class FenceRecords:
         return row
 
 
-def _circle_row(lat: float, lng: float, radius_m: float) -> tuple[float, float, float, float]:
-    phi, lam = math.radians(lat), math.radians(lng)
+def _circle_row(center: LatLng, radius_m: float) -> tuple[float, float, float, float]:
+    phi, lam = math.radians(center.lat), math.radians(center.lng)
     w2 = 1.0 - E2 * math.sin(phi) ** 2
     prime_vertical_m = EQUATOR_M / math.sqrt(w2)
     across_m = prime_vertical_m * math.cos(phi)

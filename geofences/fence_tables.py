@@ -26,21 +26,19 @@ FENCE_DTYPE = np.dtype(
         ("store_id", np.int64),
         ("valid_from_us", np.int64),
         ("valid_to_us", np.int64),
-        ("area_m2", np.float64),
-        ("center_lat", np.float64),  # of a circle
-        ("center_lng", np.float64),
-        ("radius_m", np.float64),  # 0: an area
+        ("radius_m", np.float64),  # of a circle; 0: an area
+        ("first_key", np.int64),
         ("tenant_id", np.int32),
         ("version", np.int32),
         ("profile", np.int32),
         ("next_slot", np.int32),
-        ("first_key", np.int64),
         ("keys", np.int32),  # where its keys begin in their pool
         ("name", np.int32),  # where its external id begins in its pool
-        ("key_count", np.int32),
-        ("key_words", np.int32),
-        ("name_size", np.int32),
+        ("area_m2", np.float32),
         ("born", np.int32),  # number of the edit that wrote it
+        ("key_count", np.uint16),
+        ("key_words", np.uint16),
+        ("name_size", np.uint16),
     ],
     align=True,
 )

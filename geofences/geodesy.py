@@ -49,6 +49,12 @@ def ecef_m(lat: Floats, lng: Floats) -> tuple[Floats, Floats, Floats]:
     return across_m * np.cos(lam), across_m * np.sin(lam), prime_vertical_m * (1.0 - E2) * np.sin(phi)
 
 
+def lat_lng_of(x_m: Floats, y_m: Floats, z_m: Floats) -> tuple[Floats, Floats]:
+    """Latitudes and longitudes, degrees, of points at height 0: the inverse of `ecef_m`, right to 1e-9 m."""
+    lat = np.degrees(np.arctan2(z_m, (1.0 - E2) * np.hypot(x_m, y_m)))
+    return lat, np.degrees(np.arctan2(y_m, x_m))
+
+
 def curvature_m(lat: Floats) -> tuple[Floats, Floats]:
     """Radii of curvature along the meridian and across it, M and N, in metres."""
     w2 = 1.0 - E2 * np.sin(np.radians(lat)) ** 2

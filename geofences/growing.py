@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-GROW_AT = 0.75
+GROW_AT = 0.95
 """How full an array is when a larger one is begun."""
-GROWTH = 1.4
+GROWTH = 1.15
+RESERVED = 1.08
 COPIED_BYTES = 16_384
 """Copied into the larger array whenever rows are taken: about 2 us."""
-COPIED_PER_TAKEN = 8
+COPIED_PER_TAKEN = 32
 """And so many rows for each that is taken, so that the larger array is complete in time."""
 
 
@@ -47,7 +48,7 @@ class Pool:
     def reserve(self, rows: int) -> None:
         """Make room for so many rows more, at once."""
         if self._top + rows > len(self.data):
-            self._begin(self._top + rows + rows // 16 + 16)
+            self._begin(int(RESERVED * (self._top + rows)) + 16)
             self._copy(len(self.data))
 
     def take(self, rows: int) -> int:
@@ -64,7 +65,7 @@ class Pool:
             self._grow_now(rows)
         first, self._top = self._top, self._top + rows
         if self._next is None and self._top > GROW_AT * len(self.data):
-            self._begin(int(GROWTH * len(self.data)) + rows)
+            self._begin(int(GROWTH * len(self.data)) + 16 + rows)
         return first
 
     def wrote(self, first: int, rows: int) -> None:

@@ -19,7 +19,7 @@ from geofences.cell_table import SlotTable
 from geofences.errors import ConflictError, InvalidGeometryError, InvalidPositionError, NotFoundError
 from geofences.fence_records import FIRST_SLOTS, FenceRecords, HeldFence
 from geofences.fence_tables import BOX_DTYPE, NONE, UNSEALED, FenceTables
-from geofences.geodesy import EXACT_WITHIN_M, geodesic_distance_m
+from geofences.geodesy import EXACT_WITHIN_M, geodesic_distance_m, lat_lng_of
 from geofences.kernel import (
     BLOCK,
     confidence_columns,
@@ -122,7 +122,12 @@ class FenceIndex:
 
     def add(self, fence: Fence) -> int:
         """Take in one version of a fence and return its slot; raises as `add_all`."""
-        return self.add_all([fence])[0]
+        self._check(fence)
+        self._edits += 1
+        keys = keys_of_cells(fence.cells)
+        slot = self._records.put(fence, keys, self._edits)
+        self._name(fence, keys, slot)
+        return slot
 
     def add_all(self, fences: Sequence[Fence]) -> list[int]:
         """Take in fence versions and return their slots; their cells must contain their shapes, as `cover` makes them.
@@ -147,7 +152,8 @@ class FenceIndex:
             self._link(FenceId(fence_id))
         entries = 2 * slot_column + np.array([isinstance(fence.shape, Area) for fence in fences], dtype=np.int32)
         self._cells.put_many(keys, entries[of])
-        self._hold(slots, fences)
+        for slot, fence in zip(slots, fences, strict=True):
+            self._hold(fence, slot)
         return slots
 
     def _add_few(self, fences: Sequence[Fence]) -> list[int]:
@@ -155,10 +161,7 @@ class FenceIndex:
         keys = [keys_of_cells(fence.cells) for fence in fences]
         slots = self._records_of(fences, keys)
         for slot, own_keys, fence in zip(slots, keys, fences, strict=True):
-            self._ids.put(_id_key(fence.fence_id), slot)
-            self._link(fence.fence_id)
-            self._cells.put(own_keys, _entry(slot, fence))
-        self._hold(slots, fences)
+            self._name(fence, own_keys, slot)
         return slots
 
     def close(self, fence_id: FenceId, version: int, valid_to_us: int) -> None:
@@ -211,7 +214,7 @@ class FenceIndex:
         return np.asarray(self._records.profiles["min_confidence"][self._records.fences.data["profile"][slot]])
 
     def area_m2(self, slot: Int32s) -> Floats:
-        return np.asarray(self._records.fences.data["area_m2"][slot])
+        return np.asarray(self._records.fences.data["area_m2"][slot], dtype=np.float64)
 
     def valid_to_us(self, slot: int) -> int:
         return int(self._records.fences.data["valid_to_us"][slot])
@@ -283,14 +286,19 @@ class FenceIndex:
         if before is not None:
             before.sealed[0] = self._edits
 
+    def _check(self, fence: Fence) -> None:
+        if not fence.cells or fence.fence_id < 0:
+            raise ValueError(f"fence {fence.fence_id} version {fence.version} has no cells or a negative id")
+        if self._held and self.slot_of(fence.fence_id, fence.version) is not None:
+            raise ConflictError(f"fence {fence.fence_id} version {fence.version} is in the index already")
+
     def _check_new(self, fences: Sequence[Fence]) -> None:
         new: set[tuple[FenceId, int]] = set()
         for fence in fences:
+            self._check(fence)
             key = (fence.fence_id, fence.version)
-            if key in new or (self._held and self.slot_of(*key) is not None):
-                raise ConflictError(f"fence {fence.fence_id} version {fence.version} is in the index already")
-            if not fence.cells or fence.fence_id < 0:
-                raise ValueError(f"fence {fence.fence_id} version {fence.version} has no cells or a negative id")
+            if key in new:
+                raise ConflictError(f"fence {fence.fence_id} version {fence.version} comes twice")
             new.add(key)
 
     def _records_of(self, fences: Sequence[Fence], keys: Sequence[Int64s]) -> list[int]:
@@ -305,12 +313,18 @@ class FenceIndex:
             raise
         return slots
 
-    def _hold(self, slots: Sequence[int], fences: Sequence[Fence]) -> None:
-        for slot, fence in zip(slots, fences, strict=True):
-            self._count(resolution_of(fence.cells[0]), 1)
-            if fence.valid_to_us != FOREVER_US:
-                heapq.heappush(self._ending, (fence.valid_to_us, slot))
-        self._held += len(fences)
+    def _name(self, fence: Fence, keys: Int64s, slot: int) -> None:
+        """Let a slot be found: by its id, after its older versions, and under its keys."""
+        self._ids.put(_id_key(fence.fence_id), slot)
+        self._link(fence.fence_id)
+        self._cells.put(keys, _entry(slot, fence))
+        self._hold(fence, slot)
+
+    def _hold(self, fence: Fence, slot: int) -> None:
+        self._held += 1
+        self._count(resolution_of(fence.cells[0]), 1)
+        if fence.valid_to_us != FOREVER_US:
+            heapq.heappush(self._ending, (fence.valid_to_us, slot))
 
     def _forget(self, slot: int) -> None:
         self._edits += 1
@@ -336,7 +350,7 @@ class FenceIndex:
         """Keep the resolutions in use, which are looked up with every position."""
         before, now = self._fences_by_res[res], self._fences_by_res[res] + fences
         self._fences_by_res[res] = now
-        if (before == 0) != (now == 0):
+        if not before or not now:
             in_use = [r for r, count in self._fences_by_res.items() if count]
             self._resolutions = np.array(sorted(in_use), dtype=np.int64)
 
@@ -355,6 +369,7 @@ def _floats(column: Floats) -> Floats:
 
 def _to_border_m(tables: FenceTables, slot: Int32s, lat: Floats, lng: Floats) -> Floats:
     """Signed distances to circles by the geodesic."""
-    fences = tables.fences[slot]
-    away_m = geodesic_distance_m(fences["center_lat"], fences["center_lng"], lat, lng)
-    return np.asarray(fences["radius_m"] - away_m)
+    circles = tables.circles[slot]
+    center_lat, center_lng = lat_lng_of(circles["x_m"], circles["y_m"], circles["z_m"])
+    away_m = geodesic_distance_m(center_lat, center_lng, lat, lng)
+    return np.asarray(tables.fences["radius_m"][slot] - away_m)

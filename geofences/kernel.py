@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geofences.cell_table import FREE, NOTHING, Buckets, entries_of, hint_of, home_of
-from geofences.compiled import acquire_fence, compiled, compiled_loosely
+from geofences.compiled import acquire_fence, compiled, compiled_loosely, prefetch
 from geofences.fence_tables import NONE, FenceTables
 from geofences.geodesy import E2, EQUATOR_M, EXACT_WITHIN_M
 from geofences.insideness import area_holds
@@ -40,6 +40,10 @@ BLOCK = 16_384
 """Positions that are matched at once: their columns fit into the second-level cache."""
 OUT, IN, AREA, AT_BORDER = 0, 1, 2, 3
 """What a candidate is: AREA waits for its exact test, AT_BORDER for the geodesic."""
+AHEAD = 4
+"""Candidates between fetching an area's row, fetching its vertices, and testing it."""
+LINE_VERTICES, LINES_AHEAD = 8, 8
+"""Vertices in a line of the cache, and lines fetched ahead."""
 Bytes = NDArray[np.uint8]
 
 
@@ -170,10 +174,23 @@ def _sift(
 def _settle_areas(
     tables: FenceTables, rows: Int32s, entries: Int32s, n: int, lat: Floats, lng: Floats, verdicts: Bytes
 ) -> None:
+    """Exact tests of areas. What they will read is fetched a few candidates ahead, as a test is too long to overlap."""
+    waiting = np.empty(n, dtype=np.int32)
+    count = 0
     for i in range(n):
-        if verdicts[i] == AREA:
-            area = tables.boxes[entries[i] >> 1].area
-            holds_it = area < len(tables.areas) and area_holds(tables, area, lat[rows[i]], lng[rows[i]])
+        waiting[count] = i
+        count += verdicts[i] == AREA
+    for k in range(count + 2 * AHEAD):
+        if k < count:
+            prefetch(tables.areas, tables.boxes[entries[waiting[k]] >> 1].area)
+        if AHEAD <= k < count + AHEAD:
+            area = tables.areas[min(tables.boxes[entries[waiting[k - AHEAD]] >> 1].area, len(tables.areas) - 1)]
+            for vertex in range(area.first, min(area.end, area.first + LINES_AHEAD * LINE_VERTICES), LINE_VERTICES):
+                prefetch(tables.vertices, vertex)
+        if k >= 2 * AHEAD:
+            i = waiting[k - 2 * AHEAD]
+            row = tables.boxes[entries[i] >> 1].area
+            holds_it = row < len(tables.areas) and area_holds(tables, row, lat[rows[i]], lng[rows[i]])
             verdicts[i] = IN if holds_it else OUT
 
 

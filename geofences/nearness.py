@@ -57,9 +57,10 @@ def signed_distance_m(tables: FenceTables, slot: int, lat: float, lng: float, re
         x_m, y_m, z_m = _ecef_m(lat, lng)
         dx_m, dy_m, dz_m = x_m - circle.x_m, y_m - circle.y_m, z_m - circle.z_m
         chord_m = math.sqrt(dx_m * dx_m + dy_m * dy_m + dz_m * dz_m)
-        away_m = _arc_m(fence.center_lat, chord_m)
+        center_lat, center_lng = center_of(circle.x_m, circle.y_m, circle.z_m)
+        away_m = _arc_m(center_lat, chord_m)
         if chord_m > CHORD_TRUSTED_M:
-            away_m = _far_m(fence.center_lat, fence.center_lng, lat, lng)
+            away_m = _far_m(center_lat, center_lng, lat, lng)
         inside_m: float = min(max(fence.radius_m - away_m, -reach_m), reach_m)
         return inside_m
     row = tables.boxes[slot].area
@@ -74,6 +75,13 @@ def _ecef_m(lat: float, lng: float) -> tuple[float, float, float]:
     prime_vertical_m = EQUATOR_M / math.sqrt(1.0 - E2 * sin_phi * sin_phi)
     across_m = prime_vertical_m * math.cos(phi)
     return across_m * math.cos(lam), across_m * math.sin(lam), prime_vertical_m * (1.0 - E2) * sin_phi
+
+
+@compiled
+def center_of(x_m: float, y_m: float, z_m: float) -> tuple[float, float]:
+    """Latitude and longitude, degrees, of earth-centred coordinates at height 0; right to 1e-9 m."""
+    across_m = math.hypot(x_m, y_m)
+    return math.degrees(math.atan2(z_m, (1.0 - E2) * across_m)), math.degrees(math.atan2(y_m, x_m))
 
 
 @compiled

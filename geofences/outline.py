@@ -1,6 +1,6 @@
 """Areas as compiled code reads them: their vertices in steps from an origin, their bounds, area and bands.
 
-A polygon of ordinary size keeps its vertices as 32-bit steps: of 0.8 um for one of 1 km, and never more than 0.1 mm.
+A polygon of ordinary size keeps its vertices as 32-bit steps: of 0.8 um for one of 1 km, and never more than 3 um.
 Lines of vertices follow each other: a row (n, 1 for an outer ring), then n vertices, lat and lng; rings are closed.
 """
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from geofences.fence_tables import Vertices
     from geofences.model import Floats, Int32s
 
-LARGEST_STEP_DEG = 2.0**-30
-"""9.3e-10 degrees, 0.1 mm: an area of more than 4 degrees keeps its vertices in degrees instead."""
+LARGEST_STEP_DEG = 2.0**-35
+"""2.9e-11 degrees, 3 um: an area of more than 0.12 degrees, 14 km, keeps its vertices in degrees instead."""
 MOST_STEPS = 2**31 - 2
 BANDED_EDGES = 96
 """An area with more edges than this gets bands."""

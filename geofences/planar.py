@@ -112,7 +112,7 @@ def plane() -> Plane:
 
 
 def keys_of_cells(cells: Sequence[Cell]) -> Int64s:
-    """Every key that a position in one of the cells can get, sorted, each once."""
+    """Every key that a position in one of the cells can get, each once."""
     centers = _centers(cells)
     keys = np.array(cells, dtype=np.int64)
     if not inner_keys(plane(), keys, centers):

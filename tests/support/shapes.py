@@ -15,6 +15,17 @@ from geofences.model import Area, Circle, Floats, LatLng
 
 GEOD = Geod(ellps="WGS84")
 PENTAGONS = sorted(h3.get_pentagons(9))
+
+
+def _face_edges() -> Floats:
+    """The 30 edges of H3's icosahedron, shape (30, 2, 3): unit vectors of neighbouring pentagons."""
+    lat, lng = np.radians([h3.cell_to_latlng(cell) for cell in PENTAGONS]).T
+    corners = np.stack([np.cos(lat) * np.cos(lng), np.cos(lat) * np.sin(lng), np.sin(lat)], axis=1)
+    pairs = [(a, b) for i, a in enumerate(corners) for b in corners[:i] if a @ b > 0.4]
+    return np.array(pairs)
+
+
+FACE_EDGES = _face_edges()
 CITIES = [LatLng(lat=41.15, lng=-8.61), LatLng(lat=60.17, lng=24.94), LatLng(lat=-33.87, lng=151.21)]
 
 
@@ -27,8 +38,8 @@ class Sample:
 
 
 def random_place(rng: np.random.Generator) -> LatLng:
-    """A city, a pentagon's neighbourhood, a pole's, near 180 degrees, or anywhere."""
-    match rng.integers(5):
+    """A city, a pentagon's neighbourhood, a pole's, near 180 degrees, near an edge of a face, or anywhere."""
+    match rng.integers(6):
         case 0:
             city = CITIES[rng.integers(len(CITIES))]
             return away(city, rng.uniform(0, 360), rng.uniform(0, 5_000))
@@ -41,6 +52,11 @@ def random_place(rng: np.random.Generator) -> LatLng:
         case 3:
             edge = LatLng(lat=rng.uniform(-85, 85), lng=180.0)
             return away(edge, rng.uniform(0, 360), 10 ** rng.uniform(-1, 4))
+        case 4:
+            a, b = FACE_EDGES[rng.integers(len(FACE_EDGES))]
+            x, y, z = a + rng.uniform() * (b - a)
+            on_edge = LatLng(lat=math.degrees(math.atan2(z, math.hypot(x, y))), lng=math.degrees(math.atan2(y, x)))
+            return away(on_edge, rng.uniform(0, 360), 10 ** rng.uniform(-1, 4))
         case _:
             return LatLng(lat=math.degrees(math.asin(rng.uniform(-1, 1))), lng=rng.uniform(-180, 180))
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -16,54 +15,20 @@ from hypothesis import strategies as st
 from geofences.cell_table import entries_of
 from geofences.cover import cover
 from geofences.errors import ConflictError, NotFoundError
+from geofences.fence_records import HeldFence
 from geofences.geo import circle
 from geofences.index import BLOCK, FIRST_SLOTS, FenceIndex, confidence
 from geofences.model import (
-    FOREVER_US,
     PLAIN,
-    STANDARD,
     Bools,
     Circle,
-    Fence,
     FenceId,
     Floats,
-    LatLng,
+    StoreId,
     TenantId,
 )
+from tests.support.fences import PORTO, fence, matched
 from tests.support.shapes import GEOD, Sample, away, positions_about, random_sample
-
-PORTO = LatLng(lat=41.15, lng=-8.61)
-
-
-def fence(
-    fence_id: int,
-    shape: Circle | None = None,
-    *,
-    version: int = 1,
-    tenant: int = 1,
-    since_us: int = 0,
-    until_us: int = FOREVER_US,
-) -> Fence:
-    shape = shape or circle(PORTO, 100.0)
-    return Fence(
-        fence_id=FenceId(fence_id),
-        version=version,
-        tenant_id=TenantId(tenant),
-        shape=shape,
-        profile=STANDARD,
-        cells=cover(shape),
-        valid_from_us=since_us,
-        valid_to_us=until_us,
-    )
-
-
-def matched(index: FenceIndex, at: LatLng = PORTO, *, tenant: int = 1, at_us: int = 0) -> list[tuple[int, int]]:
-    """(fence, version) of all that hold one position."""
-    pairs = index.match(
-        np.array([tenant], dtype=np.int32), np.array([at.lat]), np.array([at.lng]), np.array([at_us], dtype=np.int64)
-    )
-    found = [index.fence_at(slot) for slot in pairs.slot.tolist()]
-    return sorted((int(f.fence_id), f.version) for f in found)
 
 
 def held(sample: Sample, lat: Floats, lng: Floats) -> Bools:
@@ -184,6 +149,15 @@ def test_forgetting_everything_leaves_nothing_behind() -> None:
     assert matched(index) == []
 
 
+def test_a_fence_is_given_back_as_it_was_but_for_its_shape() -> None:
+    one = replace(fence(7, version=3, tenant=9, since_us=5), external_id="Rua da Bainharia 1ª", store_id=StoreId(12))
+    index = FenceIndex([one])
+    got = index.fence_at(0)
+    for name in HeldFence.__slots__:
+        assert getattr(got, name) == getattr(one, name)
+    assert index.fence_at(index.add(fence(8))).store_id is None
+
+
 def test_what_is_not_there_is_said() -> None:
     index = FenceIndex([fence(1)])
     with pytest.raises(ConflictError):
@@ -224,35 +198,6 @@ def test_profiles_are_told_in_microseconds() -> None:
     assert index.area_m2(slot).tolist() == pytest.approx([np.pi * 1e4] * 2, rel=1e-6)
     assert index.contains(int(slot[0]), PORTO.lat, PORTO.lng)
     assert not index.contains(int(slot[0]), PORTO.lat + 0.001, PORTO.lng)
-
-
-def test_readers_see_whole_answers_while_fences_come_and_go() -> None:
-    """The lasting fence is always found; what comes and goes is found where it is, or not at all."""
-    index = FenceIndex([fence(0)])
-    there, elsewhere = fence(1), fence(1, circle(away(PORTO, 10.0, 150.0), 100.0))
-    stop, wrong = threading.Event(), []
-
-    def read() -> None:
-        while not stop.is_set():
-            found = index.match(
-                np.ones(64, dtype=np.int32), np.full(64, PORTO.lat), np.full(64, PORTO.lng), np.zeros(64, np.int64)
-            )
-            per_position = np.bincount(found.position, minlength=64)
-            if not (np.all(per_position >= 1) and np.all(index.tables.fences["radius_m"][found.slot] == 100.0)):
-                wrong.append(found)
-
-    readers = [threading.Thread(target=read) for _ in range(2)]
-    for reader in readers:
-        reader.start()
-    for round_ in range(300):
-        index.add(replace(there if round_ % 2 else elsewhere, version=round_))
-        index.close(FenceId(1), round_, 1)
-        index.forget_before(1)
-    stop.set()
-    for reader in readers:
-        reader.join()
-    assert wrong == []
-    assert matched(index) == [(0, 1)]
 
 
 def test_a_border_counts_as_inside_and_a_hair_beyond_does_not() -> None:

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from geofences.errors import ConflictError, NotFoundError
+from geofences.ids import stable_id
 from geofences.model import DeviceId, TenantId
 from geofences.tables import ChangeKind, ConsentSource, Purpose, changes, consents, devices, tenants
-from geofences.ids import stable_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

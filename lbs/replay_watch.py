@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from geofences.log import PositionLog, id_after
 from geofences.model import SHARDS, Shard
-from geofences.tables import shards
 from geofences.past import load_places
+from geofences.tables import shards
 from lbs.runtime import HEALTHY_FOR_S, CommandError, RunFiles
 from offers.tables import cursors
 

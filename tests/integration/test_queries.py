@@ -23,7 +23,8 @@ PARAMETERS: dict[str, Any] = {
     "store_ids": [1], "store_id": 1, "reason": "stopped", "now": AT, "lease_until": AT, "state": "sent",
     "not_before": AT, "outcome_unknown": False, "notification_id": 1, "attempts": 1, "decision_ids": [1],
     "device_id": 1, "due_at": AT, "cells": [1], "seen_after": AT, "radius_m": 10.0, "before": 10, "owner": "a",
-    "since": AT, "since_each": [AT], "shards": [1], "tenant_ids": [1], "lease_s": 6.0, "grace_s": 1.0, "entries_at_least": 0, "name": "lbs engine a",
+    "since": AT, "since_each": [AT], "shards": [1], "tenant_ids": [1],
+    "lease_s": 6.0, "grace_s": 1.0, "entries_at_least": 0, "name": "lbs engine a",
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",

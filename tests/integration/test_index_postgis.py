@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 import psycopg2
 import pytest
 
-from geofences.cover import cover
 from geofences.geo import signed_distance_m
-from geofences.index import FenceIndex
-from geofences.model import STANDARD, Circle, Fence, FenceId, Floats, TenantId
-from tests.support.shapes import Sample, positions_about, random_sample
+from tests.support.oracle import TABLES, held_by_index, held_by_oracle, off_border_m, put_fences, put_positions
+from tests.support.shapes import positions_about, random_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from psycopg2 import extensions
 
@@ -34,75 +31,23 @@ def oracle(database_url: str) -> Iterator[extensions.cursor]:
     connection = psycopg2.connect(database_url)
     try:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "CREATE TEMP TABLE f"
-                " (fence int, center geography(Point), radius_m float8, area geometry, reach_m float8);"
-                "CREATE TEMP TABLE p (fence int, i int, lat float8, lng float8)"
-            )
+            cursor.execute(TABLES)
             yield cursor
     finally:
         connection.rollback()
         connection.close()
 
 
-def put_fences(oracle: extensions.cursor, samples: list[Sample]) -> None:
-    for i, sample in enumerate(samples):
-        if isinstance(sample.shape, Circle):
-            oracle.execute(
-                "INSERT INTO f (fence, center, radius_m) VALUES (%s, ST_MakePoint(%s, %s)::geography, %s)",
-                (i, sample.center.lng, sample.center.lat, sample.shape.radius_m),
-            )
-        else:
-            oracle.execute(
-                "INSERT INTO f (fence, area, reach_m) VALUES (%s, ST_SetSRID(%s::geometry, 4326), %s)",
-                (i, psycopg2.Binary(sample.shape.wkb), sample.reach_m),
-            )
-
-
-def put_positions(oracle: extensions.cursor, places: Iterable[tuple[Floats, Floats]]) -> None:
-    text = io.StringIO()
-    for fence, (lats, lngs) in enumerate(places):
-        for i, (lat, lng) in enumerate(zip(lats.tolist(), lngs.tolist(), strict=True)):
-            text.write(f"{fence}\t{i}\t{lat!r}\t{lng!r}\n")
-    text.seek(0)
-    oracle.copy_expert("COPY p FROM STDIN", text)
-
-
 def test_200_000_verdicts_are_those_of_postgis(oracle: extensions.cursor) -> None:
     rng = np.random.default_rng(20_261_122)
     samples = [random_sample(rng) for _ in range(FENCES)]
     places = [positions_about(rng, sample, POSITIONS) for sample in samples]
-    put_fences(oracle, samples)
-    put_positions(oracle, places)
-    oracle.execute(
-        "SELECT fence, i FROM p JOIN f USING (fence)"
-        " WHERE CASE WHEN area IS NULL THEN ST_DWithin(center, ST_MakePoint(lng, lat)::geography, radius_m)"
-        " ELSE ST_Covers(area, ST_SetSRID(ST_MakePoint(lng, lat), 4326)) END"
-    )
-    expected = {(fence, i) for fence, i in oracle.fetchall()}
-
-    index = FenceIndex(
-        Fence(
-            fence_id=FenceId(i),
-            version=1,
-            tenant_id=TenantId(i),  # each fence is asked about its own positions only
-            shape=sample.shape,
-            profile=STANDARD,
-            cells=cover(sample.shape),
-        )
-        for i, sample in enumerate(samples)
-    )
-    lat, lng = (np.concatenate(column) for column in zip(*places, strict=True))
-    tenant_id = np.repeat(np.arange(FENCES, dtype=np.int32), POSITIONS)
-    pairs = index.match(tenant_id, lat, lng, np.zeros(len(lat), dtype=np.int64))
-    got = {divmod(row, POSITIONS) for row in pairs.position.tolist()}
-
-    assert len(lat) == 200_000
+    expected = held_by_oracle(oracle, samples, places)
+    got = held_by_index(samples, places)
+    assert sum(len(lats) for lats, _ in places) == 200_000
     assert 50_000 < len(expected) < 150_000
-    for fence, i in got ^ expected:
-        at_lat, at_lng = (column[i : i + 1] for column in places[fence])
-        off_m = float(signed_distance_m(samples[fence].shape, at_lat, at_lng)[0])
-        assert abs(off_m) <= BORDER_M, (samples[fence], at_lat, at_lng)
+    for pair in got ^ expected:
+        assert off_border_m(samples, places, pair) <= BORDER_M, (samples[pair[0]], pair)
 
 
 def test_distances_to_the_borders_of_city_fences_are_those_of_postgis(oracle: extensions.cursor) -> None:

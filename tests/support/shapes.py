@@ -82,8 +82,28 @@ def random_sample(rng: np.random.Generator, *, max_radius_m: float = 100_000.0) 
         return Sample(shape=shape, center=center, reach_m=radius_m)
 
 
-def _star(rng: np.random.Generator, center: LatLng, radius_m: float, *, least: float) -> list[list[float]]:
-    n = int(rng.integers(3, 41))
+def rich_sample(rng: np.random.Generator) -> Sample:
+    """As `random_sample`, and sometimes an area of many corners or parts, which the index keeps in another way."""
+    kind = rng.random()
+    while kind < 0.3:
+        center, radius_m = random_place(rng), math.exp(rng.uniform(math.log(50.0), math.log(100_000.0)))
+        if kind < 0.15:
+            polygons = [[_star(rng, center, radius_m, least=0.9, corners=int(rng.integers(100, 3_000)))]]
+        else:
+            spots = [away(center, azimuth_deg, radius_m * 0.6) for azimuth_deg in (0.0, 120.0, 240.0)]
+            polygons = [[_star(rng, spot, radius_m * 0.4, least=0.5)] for spot in spots]
+        try:
+            shape, _ = parse_geometry({"type": "MultiPolygon", "coordinates": polygons})
+        except InvalidGeometryError:  # about a pole
+            continue
+        return Sample(shape=shape, center=center, reach_m=radius_m)
+    return random_sample(rng)
+
+
+def _star(
+    rng: np.random.Generator, center: LatLng, radius_m: float, *, least: float, corners: int | None = None
+) -> list[list[float]]:
+    n = corners or int(rng.integers(3, 41))
     azimuths_deg = np.sort((np.arange(n) + rng.uniform(-0.4, 0.4, n)) * 360.0 / n)
     lng, lat, _ = GEOD.fwd(
         np.full(n, center.lng), np.full(n, center.lat), azimuths_deg, radius_m * rng.uniform(least, 1.0, n)

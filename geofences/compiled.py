@@ -16,34 +16,47 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+_not_kept: list[Any] = []
+"""What was compiled from modules imported since `keep_results`, callees before their callers."""
 _newest_source_s: list[float] = [0.0]
-"""When the newest of the modules compiled from so far was written; callees are imported before their callers."""
+"""When the newest of the modules seen by `keep_results` was written."""
 
 
 def compiled(function: F) -> F:
     """A function that numba compiles at its first call, for each combination of argument types, without fast-math."""
-    _forget_stale(function)
-    decorated: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return cast("F", decorated)
+    return cast("F", _noted(numba.njit(nogil=True, error_model="numpy")(function)))
 
 
 def compiled_loosely(function: F) -> F:
     """The same, with products and sums contracted into one rounding, so that loops over columns become vector code."""
-    _forget_stale(function)
-    loose = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})
-    decorated: Any = loose(function)
-    return cast("F", decorated)
+    return cast(
+        "F", _noted(numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})(function))
+    )
 
 
 def inlined(function: F) -> F:
     """A function compiled into those that call it, so that their loops can become vector code."""
-    _forget_stale(function)
-    decorated: Any = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
-    return cast("F", decorated)
+    return cast("F", _noted(numba.njit(nogil=True, error_model="numpy", inline="always")(function)))
+
+
+def keep_results() -> None:
+    """Have the results of all functions there are read from disk, and written there.
+
+    For those who are about to call one; looks at files, which an import must not. numba keeps results as long as a
+    function's own source is unchanged; here they are deleted as well when a module below it has changed since.
+    """
+    while _not_kept:
+        function = _not_kept.pop(0)
+        _forget_stale(function.py_func)
+        function.enable_caching()
+
+
+def _noted(dispatcher: Any) -> Any:
+    _not_kept.append(dispatcher)
+    return dispatcher
 
 
 def _forget_stale(function: Callable[..., Any]) -> None:
-    """Delete what numba kept of a function before a module below it changed: numba looks at the function's own file."""
     source = Path(function.__code__.co_filename)
     _newest_source_s[0] = max(_newest_source_s[0], source.stat().st_mtime)
     for kept in (source.parent / "__pycache__").glob(f"{source.stem}.{function.__qualname__}-*.nbi"):

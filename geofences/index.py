@@ -16,6 +16,7 @@ import h3.api.basic_int as h3  # type: ignore[import-untyped]
 import numpy as np
 
 from geofences.cell_table import SlotTable
+from geofences.compiled import keep_results
 from geofences.errors import ConflictError, InvalidGeometryError, InvalidPositionError, NotFoundError
 from geofences.fence_records import FIRST_SLOTS, FenceRecords, HeldFence
 from geofences.fence_tables import BOX_DTYPE, NONE, UNSEALED, FenceTables
@@ -88,6 +89,7 @@ class FenceIndex:
     """Fence versions by cell. A position is looked up once in every resolution in use, then tested exactly."""
 
     def __init__(self, fences: Iterable[Fence] = ()) -> None:
+        keep_results()
         self._ready = False
         self._edits = 0
         self._held = 0

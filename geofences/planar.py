@@ -18,7 +18,7 @@ import h3.api.basic_int as h3  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from geofences.compiled import compiled, compiled_loosely
+from geofences.compiled import compiled, compiled_loosely, keep_results
 from geofences.geodesy import MIN_CURVATURE_M
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Plane(NamedTuple):
 @lru_cache(maxsize=1)
 def plane() -> Plane:
     """Worked out once, in about 10 ms."""
+    keep_results()
     corners = np.array([_unit(*h3.cell_to_latlng(pentagon)) for pentagon in sorted(h3.get_pentagons(0))])
     next_to = corners @ corners.T > math.cos(math.radians(90.0)) + 0.4
     faces = [t for t in combinations(range(len(corners)), 3) if all(next_to[a, b] for a, b in combinations(t, 2))]

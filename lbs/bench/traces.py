@@ -38,7 +38,7 @@ def run(home: BenchHome, *, traces: int, seed: int, step: Callable[[str], None])
         step(f"following them with profile {name}")
         told[name] = told_by_tracker(made, PROFILES[name])
     step("asking PostGIS")
-    told["postgis"] = told_by_postgis(home, made)
+    told["postgis"] = told_by_postgis(home.settings, made)
     step("calibrating confidence")
     return figures(made, told) | {
         "traces": traces,

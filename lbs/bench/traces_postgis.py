@@ -19,12 +19,12 @@ from lbs.wiring import Role, database
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lbs.bench.home import BenchHome
     from lbs.bench.traces_truth import Trace
+    from lbs.settings import Settings
 
 
-def told_by_postgis(home: BenchHome, traces: Sequence[Trace]) -> list[Event]:
-    with closing(database(home.settings, Role.ADMIN).raw_connection()) as connection:
+def told_by_postgis(settings: Settings, traces: Sequence[Trace]) -> list[Event]:
+    with closing(database(settings, Role.ADMIN).raw_connection()) as connection:
         cursor: Any = connection.cursor()
         cursor.execute(sql("trace_tables"))
         cursor.copy_expert(sql("copy_traced_fences"), Lines(_fence_lines(traces)))

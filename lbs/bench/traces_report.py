@@ -133,4 +133,4 @@ def _signed(value: float | None) -> str:
 def _delays(delay_s: Mapping[str, float | None]) -> str:
     if delay_s["p50"] is None or delay_s["p95"] is None:
         return "-"
-    return f"{delay_s['p50']:.0f} / {delay_s['p95']:.0f}"
+    return f"{round(delay_s['p50'])} / {round(delay_s['p95'])}"

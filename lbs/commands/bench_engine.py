@@ -47,6 +47,7 @@ def engine(
     from lbs.bench.extras import extra  # noqa: PLC0415
     from lbs.bench.home import bench_home  # noqa: PLC0415
 
+    load = os.getloadavg()[0]
     sizes = _sizes(fences)
     address = None if tile38 is None else _address(tile38)
     names = [*_peers(peers), *([TILE38] if address else [])]
@@ -62,7 +63,8 @@ def engine(
             forward(1)
 
         result = run(home, sizes=sizes, peers=names, rounds=rounds, tile38=address, step=step)
-    result["machine"] = f"{os.cpu_count()} shared cores, {platform.machine()}, Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    result["machine"] = f"{machine}, load {load:.1f} before the run"
     if plot is not None:
         draw(result["runs"], plot)
     if write_docs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 from typing import TYPE_CHECKING, Any, Self
 
+import psycopg2
 import sqlalchemy as sa
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ class Listener:
         self._connection.close()
 
     def wait(self, timeout_s: float) -> bool:
-        """True if woken within `timeout_s`; raises the driver's error if the server is gone."""
+        """True if woken within `timeout_s`; OperationalError if the server is gone."""
         raw = self._raw
         if select.select([raw], [], [], timeout_s) == ([], [], []):
             return False
-        raw.poll()
+        try:
+            raw.poll()
+        except psycopg2.Error as error:
+            # as any other statement of SQLAlchemy would say it
+            raise sa.exc.OperationalError("LISTEN", None, error) from error
         woken = bool(raw.notifies)
         raw.notifies.clear()
         return woken

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import numpy as np
 
-from geofences.model import POSITION_DTYPE, Flag
+from geofences.model import POSITION_DTYPE, DeviceId, Flag, TenantId
 from lbs.errors import Fault, MalformedError
+from lbs.ingest_rows import HALF_TURN_DEG, POLE_DEG, US, fill
 
 if TYPE_CHECKING:
-    from geofences.model import DeviceId, Floats, Positions, TenantId
+    from geofences.model import Floats, Positions
 
 MAX_POSITIONS: Final = 1000
-US: Final = 1_000_000
 MSGPACK_TYPES: Final = frozenset({"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"})
 
 NOT_FINITE: Final = "not_finite"
@@ -29,14 +29,6 @@ OUT_OF_RANGE: Final = "out_of_range"
 NULL_ISLAND: Final = "null_island"
 TOO_OLD: Final = "too_old"
 IN_FUTURE: Final = "in_future"
-
-_POLE_DEG: Final = 90.0
-_HALF_TURN_DEG: Final = 180.0
-_MAX_SAID: Final = 1e9
-"""Metres, or metres per second: more is nonsense, and would not fit float32."""
-_LEAST: Final = np.array([[-_POLE_DEG], [-_HALF_TURN_DEG], [-np.inf], [0.0], [0.0]])
-_MOST: Final = np.array([[_POLE_DEG], [_HALF_TURN_DEG], [np.inf], [_MAX_SAID], [_MAX_SAID]])
-"""Of lat, lng, recorded_at in seconds, accuracy_m, speed_mps; the third of each follows from the moment."""
 
 
 class PositionBody(msgspec.Struct, gc=False):
@@ -105,44 +97,36 @@ def judge(
     A negative or infinite accuracy or speed counts as not said: that is how phones say so.
     """
     earliest_s, latest_s = received_us / US - horizon_s, received_us / US + future_s
-    lats = [position.lat for position in positions]
     said = _columns(
-        lats,
+        [position.lat for position in positions],
         [position.lng for position in positions],
         _seconds([position.recorded_at for position in positions]),
         _or_nan([position.accuracy_m for position in positions]),
         _or_nan([position.speed_mps for position in positions]),
     )
-    least, most = _LEAST.copy(), _MOST.copy()
-    least[2], most[2] = earliest_s, latest_s
-    # NaN compares as false
-    sensible = (said >= least) & (said <= most)
-    lat, lng, at_s = said[:3]
     packed = np.zeros(len(positions), dtype=POSITION_DTYPE)
-    packed["tenant_id"] = tenant_id
-    packed["device_id"] = device_id
-    packed["received_us"] = received_us
-    packed["lat"] = lat
-    packed["lng"] = lng
-    packed["accuracy_m"], packed["speed_mps"] = np.where(sensible[3:], said[3:], np.nan)
+    refused = fill(packed, said, tenant_id, device_id, received_us, earliest_s, latest_s)
     mocked = [position.mocked for position in positions]
     if True in mocked:
         packed["flags"] = np.where(mocked, Flag.MOCKED, 0)
-    rejected: list[Rejected] = []
-    if 0.0 in lats or not sensible[:3].all():
-        reasons = _reasons(lat, lng, at_s, earliest_s=earliest_s, latest_s=latest_s)
-        good = np.array([not reason for reason in reasons])
-        rejected = [Rejected(i, reason, positions[i].id) for i, reason in enumerate(reasons) if reason]
-        packed, at_s = packed[good], at_s[good]
-    packed["recorded_us"] = np.rint(at_s * US)
-    return packed, rejected
+    if not refused:
+        return packed, []
+    reasons = _reasons(said[0], said[1], said[2], earliest_s=earliest_s, latest_s=latest_s)
+    good = np.array([not reason for reason in reasons])
+    return packed[good], [Rejected(i, reason, positions[i].id) for i, reason in enumerate(reasons) if reason]
+
+
+def warm_up() -> None:
+    """Compiles what is compiled, before a request waits for it."""
+    there = PositionBody(lat=1.0, lng=1.0, recorded_at=0.0)
+    judge([there], tenant_id=TenantId(0), device_id=DeviceId(0), received_us=0, horizon_s=1.0, future_s=1.0)
 
 
 def _reasons(lat: Floats, lng: Floats, at_s: Floats, *, earliest_s: float, latest_s: float) -> list[str]:
     """What is wrong with each position, the first reason counting; empty for a good one."""
     faults = [
         (NOT_FINITE, ~(np.isfinite(lat) & np.isfinite(lng) & np.isfinite(at_s))),
-        (OUT_OF_RANGE, (np.abs(lat) > _POLE_DEG) | (np.abs(lng) > _HALF_TURN_DEG)),
+        (OUT_OF_RANGE, (np.abs(lat) > POLE_DEG) | (np.abs(lng) > HALF_TURN_DEG)),
         (NULL_ISLAND, (lat == 0.0) & (lng == 0.0)),
         (TOO_OLD, at_s < earliest_s),
         (IN_FUTURE, at_s > latest_s),

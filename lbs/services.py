@@ -12,7 +12,7 @@ import redis.asyncio
 
 from geofences.log import PositionLog
 from geofences.places import ALWAYS
-from lbs import clock
+from lbs import clock, ingest
 from lbs.appender import Appender
 from lbs.auth import DeviceTokens, KeyRing
 from lbs.directory import DeviceDirectory
@@ -86,6 +86,7 @@ class Services:
 
     def start(self) -> None:
         """Within the event loop: begins to load the memory and opens the way into the log."""
+        ingest.warm_up()
         url = self.settings.redis_url
         assert url is not None, "settings are resolved before wiring"
         client = redis.asyncio.Redis.from_url(url.get_secret_value(), socket_timeout=10, socket_connect_timeout=5)

@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 
 from geofences.model import DeviceId, Flag, TenantId
 from lbs.errors import MalformedError
-from lbs.ingest import PositionBody, decode, judge
+from lbs.ingest import PositionBody, decode, judge, warm_up
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled() -> None:
+    warm_up()
 
 
 def judged(*positions: PositionBody) -> tuple[np.ndarray, list[tuple[int, str]]]:

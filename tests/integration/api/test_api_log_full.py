@@ -11,6 +11,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
+from geofences.warm import warm_up
 from lbs.wiring import position_engine
 from tests.support.api import LOCATED, Api, position, problem, running_api, settings_for, wait_for
 from tests.support.own_redis import own_redis
@@ -27,6 +28,7 @@ LIMIT_BYTES = 400_000
 
 @contextmanager
 def running_engine(api: Api) -> Iterator[None]:
+    warm_up()  # where nothing was compiled yet, that takes longer than a test waits
     stop = threading.Event()
     engine = position_engine(api.settings, beat=lambda: None)
     thread = threading.Thread(target=engine.run, args=(stop,))

@@ -15,7 +15,7 @@ import numpy as np
 
 from geofences.ids import visit_id_of
 from geofences.model import FenceId
-from geofences.states import MOMENT_DTYPE, NEVER_US, NONE_US, Ended, Status, Told
+from geofences.states import ENDINGS, MOMENT_DTYPE, NEVER_US, NONE_US, Ended, Status, Told
 from geofences.tracks import DUE, OPEN, SEEN, TOLD, resume
 from geofences.wave import FOLD, Rows, catch_up_rows, fire, fold_rows, room_needed
 from geofences.wave import Told as ToldColumns
@@ -310,13 +310,12 @@ def _facts(visit: Moments) -> dict[str, Any]:
     def at(name: str) -> int | None:
         return None if visit[name] == NONE_US else int(visit[name])
 
-    ended = Ended(int(visit["ended_by"]))
     return {
         "status": Status(int(visit["status"])).name.lower(),
         "entered_us": at("entered_us"),
         "dwelled_us": at("dwelled_us"),
         "exited_us": at("exited_us"),
-        "ended_by": None if ended is Ended.NOT else ended.name.lower(),
+        "ended_by": ENDINGS[int(visit["ended_by"])],
     }
 
 

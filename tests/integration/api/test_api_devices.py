@@ -191,6 +191,7 @@ def _ledger_rows(connection: sa.Connection, tenant: TestTenant, device_id: Devic
             status="closed",
             entered_at=AT,
             last_in_at=AT,
+            as_of=AT,
             exited_at=AT,
             dwell_waits=False,
             dwell_s=0,

@@ -223,7 +223,7 @@ def _visit(  # noqa: PLR0917 - a row, column by column
         connection.execute(
             sa.insert(visits).values(
                 visit_id=number, tenant_id=tenant.tenant_id, shard=0, device_id=device, fence_id=1, fence_version=1,
-                store_id=store_id, root_visit_id=number, status="closed", entered_at=at, last_in_at=at,
+                store_id=store_id, root_visit_id=number, status="closed", entered_at=at, last_in_at=at, as_of=at,
                 exited_at=at + timedelta(seconds=dwell_s), dwell_waits=False, dwell_s=dwell_s, ended_by="exit",
                 already_inside=False, positions=2, confidence=1.0,
             )

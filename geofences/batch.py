@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
+from geofences.compiled import borrowing
 from geofences.model import POSITION_DTYPE, DeviceId
-from geofences.planar import keys_of_positions
 from geofences.states import NO_DEVICE
-from geofences.wave import Rows, Told
+from geofences.wave import FOLD, Rows, Told, line_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from geofences.index import FenceIndex
     from geofences.log import Entry
     from geofences.memory import Memory
-    from geofences.model import Int64s, Positions, Shard
+    from geofences.model import Floats, Int32s, Int64s, Pairs, Positions, Shard
+    from geofences.states import Devices
+
+    Uint8s = NDArray[np.uint8]
 
     Meet = Callable[[Sequence[DeviceId]], Mapping[DeviceId, int]]
 
@@ -34,55 +39,123 @@ class Batch:
         self, memory: Memory, index: FenceIndex, meet: Meet, found: Mapping[Shard, Sequence[tuple[str, Entry]]]
     ) -> None:
         waves = max(map(len, found.values()))
-        parts: list[Entry] = []
-        self._ends: list[int] = []
-        n = 0
+        parts: list[Positions] = []
+        filtered, clock_us = [], []
+        ends = [0]
         for wave in range(waves):
+            n = ends[-1]
             for queue in found.values():
-                if wave < len(queue) and queue[wave][1].positions is not None:
-                    entry = queue[wave][1]
-                    parts.append(entry)
-                    n += 0 if entry.positions is None else len(entry.positions)
-            self._ends.append(n)
-        arrays = [entry.positions for entry in parts if entry.positions is not None]
-        positions = np.concatenate(arrays) if arrays else np.empty(0, dtype=POSITION_DTYPE)
-        lengths = list(map(len, arrays))
-        filtered = np.repeat(np.array([entry.filters for entry in parts], dtype=np.uint8), lengths)
-        # a replay without filters doubts nothing, not even what the phone says of itself
-        positions["flags"][filtered == 0] = 0
-        device = memory.rows_of(device_ids(positions))
-        strangers = np.unique(positions["device_id"][device == NO_DEVICE])
+                if wave < len(queue) and (packed := queue[wave][1].positions) is not None:
+                    parts.append(packed)
+                    filtered.append(queue[wave][1].filters)
+                    clock_us.append(queue[wave][1].clock_us)
+                    n += len(packed)
+            ends.append(n)
+        self._ends = ends
+        positions = _joined(parts, ends[-1])
+        entry = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+        doubtful = np.array(filtered, dtype=np.uint8)
+        columns = _Columns(*(np.empty(len(positions), dtype=kind) for kind in ("i8", "i4", "f8", "f8", "i8")))
+        _spread(positions, entry, doubtful, columns)
+        device = memory.rows_of(columns.device_id)
+        strangers = np.unique(columns.device_id[device == NO_DEVICE])
         if len(strangers) and meet(list(map(DeviceId, strangers.tolist()))):
-            device = memory.rows_of(device_ids(positions))
-        self._entry = np.repeat(np.arange(len(parts)), lengths)
-        lat, lng = np.ascontiguousarray(positions["lat"]), np.ascontiguousarray(positions["lng"])
+            device = memory.rows_of(columns.device_id)
+        cell = np.empty(len(positions), dtype=np.int64)
         pairs = index.match(
-            np.ascontiguousarray(positions["tenant_id"]), lat, lng, np.ascontiguousarray(positions["recorded_us"])
+            columns.tenant_id, columns.lat, columns.lng, columns.recorded_us, key_res=LAST_SEEN_RESOLUTION, key=cell
         )
         self.rows = Rows(
             positions=positions,
             device=device,
-            filtered=filtered,
-            clock_us=np.repeat(np.array([entry.clock_us for entry in parts], dtype=np.int64), lengths),
-            pair_first=np.searchsorted(pairs.position, np.arange(n + 1)),
+            entry=entry,
+            filtered=doubtful,
+            clock_us=np.array(clock_us, dtype=np.int64),
+            pair_first=first_pairs(pairs, len(positions)),
             pair_slot=np.ascontiguousarray(pairs.slot),
-            cell=keys_of_positions(lat, lng, LAST_SEEN_RESOLUTION),
-            todo=np.zeros(n, dtype=np.uint8),
-            flags=np.zeros(n, dtype=np.uint8),
+            cell=cell,
+            todo=np.zeros(len(positions), dtype=np.uint8),
         )
-        self.told = no_told(n)
+        self.told = no_told(len(positions))
 
-    def order(self, wave: int) -> Int64s:
-        """Rows of a wave: entry by entry, device by device, in order of time."""
-        start, end = (self._ends[wave - 1] if wave else 0), self._ends[wave]
-        part = self.rows.positions[start:end]
-        order = np.lexsort((part["recorded_us"], part["device_id"], self._entry[start:end]))
-        return np.asarray(order + start, dtype=np.int64)
+    def line_up(self, wave: int, devices: Devices) -> tuple[Int64s, int]:
+        """Rows of a wave in the order they are folded in, each marked, and how many runs of a device have to ask."""
+        begin, end = self._ends[wave], self._ends[wave + 1]
+        order = np.empty(end - begin, dtype=np.int64)
+        n, asking = line_up(self.rows, devices, begin, end, np.empty((2, end - begin), dtype=np.int32), order)
+        return order[:n], asking
 
-    def pairs_in(self, order: Int64s) -> int:
+    def folded(self, wave: int) -> Positions:
+        """The positions of a wave that were folded, with their flags."""
+        own = slice(self._ends[wave], self._ends[wave + 1])
+        kept = self.rows.todo[own] == FOLD
+        positions = self.rows.positions[own]
+        return positions if kept.all() else positions[kept]
+
+    def seen(self, n: int) -> Positions:
+        """Positions that changed where their device was last: the first `n` that a fold named."""
+        seen = np.empty(n, dtype=POSITION_DTYPE)
+        _take(self.rows.positions, self.told.seen, seen)
+        return seen
+
+    def pairs_in(self, wave: int) -> int:
         """How many visits a wave can begin at most."""
         first = self.rows.pair_first
-        return int(first[order.max() + 1] - first[order.min()])
+        return int(first[self._ends[wave + 1]] - first[self._ends[wave]])
+
+
+class _Columns(NamedTuple):
+    """What matching and looking devices up read, each of shape (n,)."""
+
+    device_id: Int64s
+    tenant_id: Int32s
+    lat: Floats
+    lng: Floats
+    recorded_us: Int64s
+
+
+@borrowing
+def _spread(positions: Positions, entry: Int32s, filtered: Uint8s, columns: _Columns) -> None:
+    """Fills the columns. What may not be doubted loses its flags, even what the phone says of itself."""
+    for i in range(len(positions)):
+        position = positions[i]
+        columns.device_id[i] = position.device_id
+        columns.tenant_id[i] = position.tenant_id
+        columns.lat[i] = position.lat
+        columns.lng[i] = position.lng
+        columns.recorded_us[i] = position.recorded_us
+        if not filtered[entry[i]]:
+            position.flags = 0
+
+
+@borrowing
+def _take(positions: Positions, rows: Int64s, out: Positions) -> None:
+    for i in range(len(out)):
+        out[i] = positions[rows[i]]
+
+
+@borrowing
+def _count_pairs(position: Int64s, first: Int64s) -> None:
+    at = 0
+    for i in range(len(first)):
+        while at < len(position) and position[at] < i:
+            at += 1
+        first[i] = at
+
+
+def first_pairs(pairs: Pairs, n: int) -> Int64s:
+    """Where the pairs of each of `n` positions begin, and the end; shape (n + 1,)."""
+    first = np.empty(n + 1, dtype=np.int64)
+    _count_pairs(pairs.position, first)
+    return first
+
+
+def _joined(parts: Sequence[Positions], n: int) -> Positions:
+    """A copy of them all; joining bytes spares numpy from comparing the fields of every part."""
+    positions = np.empty(n, dtype=POSITION_DTYPE)
+    if parts:
+        np.concatenate([np.ascontiguousarray(part).view(np.uint8) for part in parts], out=positions.view(np.uint8))
+    return positions
 
 
 def device_ids(rows: Positions) -> Int64s:

@@ -14,6 +14,9 @@ from numba.extending import intrinsic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_njit: Any = numba.njit
+"""numba's annotations leave out `_nrt`, its switch for counting references."""
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 _not_kept: list[Any] = []
@@ -25,6 +28,16 @@ _newest_source_s: list[float] = [0.0]
 def compiled(function: F) -> F:
     """A function that numba compiles at its first call, for each combination of argument types, without fast-math."""
     return cast("F", _noted(numba.njit(nogil=True, error_model="numpy")(function)))
+
+
+def borrowing(function: F) -> F:
+    """The same for what makes no array of its own: references to arrays, dear in a loop, are not counted."""
+    return cast("F", _noted(_njit(nogil=True, error_model="numpy", _nrt=False)(function)))
+
+
+def in_place(function: F) -> F:
+    """The same, put in the place of each of its calls: handing over tables, field by field, is dear in a loop too."""
+    return cast("F", _noted(_njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)))
 
 
 def compiled_loosely(function: F) -> F:

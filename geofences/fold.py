@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from geofences.compiled import compiled
+from geofences.compiled import borrowing, in_place
 from geofences.model import FOREVER_US
 from geofences.nearness import confidence_of, signed_distance_m
 from geofences.states import NEVER_US, NO_TRACK, NONE_US, Ended, Told
@@ -53,7 +53,7 @@ SURE_ACCURACIES: Final = 4.0
 UNKNOWN_ACCURACY_M: Final = 20.0
 
 
-@compiled
+@in_place
 def settle(world: World, tables: FenceTables, d: int, k: int, now_us: int) -> None:
     """Lets everything happen to track `k` of device `d` that is due at or before `now_us` if no position comes."""
     track = world.tracks[k]
@@ -75,13 +75,13 @@ def settle(world: World, tables: FenceTables, d: int, k: int, now_us: int) -> No
             end(world, tables, d, k, BY_FENCE_CHANGED, ends_us)
 
 
-@compiled
+@in_place
 def _act(world: World, at_us: int) -> None:
     """Something happened at that time because no position had come."""
     world.counts[ACTED] = max(world.counts[ACTED], at_us)
 
 
-@compiled
+@borrowing
 def _goes_on(world: World, tables: FenceTables, d: int, successor: int, from_us: int) -> bool:
     """Whether the last good position lies in the version that takes over."""
     if successor < 0:
@@ -93,7 +93,7 @@ def _goes_on(world: World, tables: FenceTables, d: int, successor: int, from_us:
     return bool(signed_distance_m(tables, successor, device.good_lat, device.good_lng, 1.0) >= 0.0)
 
 
-@compiled
+@in_place
 def _settle(world: World, tables: FenceTables, d: int, k: int, now_us: int) -> None:
     """`settle` within one fence version."""
     track = world.tracks[k]
@@ -132,7 +132,7 @@ def _settle(world: World, tables: FenceTables, d: int, k: int, now_us: int) -> N
         tell_close(world, tables, d, k, track.last_in_us, BY_GAP, last_us + profile.gap_us)
 
 
-@compiled
+@borrowing
 def step(
     world: World,
     tables: FenceTables,
@@ -173,7 +173,7 @@ def step(
     sweep(world, d)
 
 
-@compiled
+@in_place
 def _inside(
     world: World,
     tables: FenceTables,
@@ -222,7 +222,7 @@ def _inside(
         tell_state(world, tables, d, k)
 
 
-@compiled
+@in_place
 def _outside(world: World, tables: FenceTables, d: int, k: int, at_us: int, lat: float, lng: float) -> None:
     """What a position says that lies outside a fence the device was in: OUT beyond the buffer, else NEITHER."""
     track = world.tracks[k]
@@ -236,7 +236,7 @@ def _outside(world: World, tables: FenceTables, d: int, k: int, at_us: int, lat:
         tell_state(world, tables, d, k)
 
 
-@compiled
+@borrowing
 def end(world: World, tables: FenceTables, d: int, k: int, ended_by: int, at_us: int) -> None:
     """Ends a visit for a reason outside the positions: the fence changed, consent was withdrawn."""
     track = world.tracks[k]
@@ -246,7 +246,7 @@ def end(world: World, tables: FenceTables, d: int, k: int, ended_by: int, at_us:
         tell_close(world, tables, d, k, max(at_us, track.entered_us), ended_by, at_us)
 
 
-@compiled
+@in_place
 def due_us(world: World, tables: FenceTables, d: int) -> int:
     """When the next timer of a device is due if nothing more comes; NEVER_US if none is."""
     soonest_us = NEVER_US

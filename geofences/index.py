@@ -39,6 +39,7 @@ __all__ = ["BLOCK", "FIRST_SLOTS", "FenceIndex", "cell_center", "cell_of", "cell
 
 MANY_FENCES = 256
 """From so many on they are taken in together, and the table is rewritten for them."""
+NO_KEYS = np.empty(0, dtype=np.int64)
 
 
 def cell_of(position: LatLng, res: int) -> Cell:
@@ -225,12 +226,15 @@ class FenceIndex:
         """Whether one position lies in the shape of a slot, at whatever time."""
         return bool(self.measure(np.array([slot], dtype=np.int32), np.array([lat]), np.array([lng]))[0] >= 0.0)
 
-    def match(self, tenant_id: Int32s, lat: Floats, lng: Floats, at_us: Int64s) -> Pairs:
+    def match(
+        self, tenant_id: Int32s, lat: Floats, lng: Floats, at_us: Int64s, *, key_res: int = 0, key: Int64s = NO_KEYS
+    ) -> Pairs:
         """All (position, fence version) with the position inside, of its tenant, in force at its time.
 
         Columns of shape (n,): degrees in [-90, 90] and [-180, 180], and microseconds; a version is in force for
         valid_from_us <= at_us < valid_to_us. The border counts as inside. The verdict is that of the WGS 84 geodesic
-        for circles and of straight edges in lon/lat for areas.
+        for circles and of straight edges in lon/lat for areas. On the way `key`, if given, is filled with the planar
+        keys of the positions at resolution `key_res`, as `keys_of_positions` has them.
         """
         tables = self._tables
         lat, lng = _floats(lat), _floats(lng)
@@ -242,6 +246,8 @@ class FenceIndex:
             lat,
             lng,
             np.ascontiguousarray(at_us, dtype=np.int64),
+            key_res,
+            key,
         )
         rows = np.flatnonzero(near)
         if len(rows):

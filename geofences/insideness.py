@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geofences.compiled import compiled, inlined
+from geofences.compiled import borrowing, inlined
 
 if TYPE_CHECKING:
     from geofences.fence_tables import FenceTables
@@ -19,7 +19,7 @@ HAIR = 1e-9
 BESIDE, CROSSED, ON_IT = 0, 1, 2
 
 
-@compiled
+@borrowing
 def _edge_says(y1: float, x1: float, y2: float, x2: float, y: float, x: float, tolerance: float) -> int:
     """Whether a ray eastward from (y, x) crosses an edge, or the edge itself is met.
 
@@ -36,7 +36,7 @@ def _edge_says(y1: float, x1: float, y2: float, x2: float, y: float, x: float, t
     return CROSSED if (y1 > y) != (y2 > y) and (turn > 0.0) == (dy > 0.0) else BESIDE
 
 
-@compiled
+@borrowing
 def _in_rings(lines: Any, first: int, end: int, y: float, x: float, tolerance: float, low: Any, high: Any) -> bool:
     """Whether (y, x) lies in the rings or on one of their edges; all in the same unit.
 
@@ -63,7 +63,7 @@ def _in_rings(lines: Any, first: int, end: int, y: float, x: float, tolerance: f
     return odd
 
 
-@compiled
+@borrowing
 def _in_band(
     lines: Any, bands: Any, band_first: int, band: int, first: int, y: float, x: float, tolerance: float
 ) -> bool:
@@ -82,7 +82,7 @@ def _in_band(
     return odd
 
 
-@compiled
+@borrowing
 def _holds(areas: Any, vertices: Any, wide_vertices: Any, bands: Any, row: int, lat: float, lng: float) -> bool:
     area = areas[row]
     if area.first < 0 or area.end > (len(wide_vertices) if area.is_wide else len(vertices)):

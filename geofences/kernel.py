@@ -232,10 +232,13 @@ def match_columns(
     lat: Floats,
     lng: Floats,
     at_us: Int64s,
+    key_res: int,
+    key: Int64s,
 ) -> tuple[Int64s, Int32s, Bytes]:
     """All pairs (position, slot) by rising position and slot, and whether the geodesic must still be asked about it.
 
-    `resolutions` are those of the cells in the table; the other columns are those of `FenceIndex.match`.
+    `resolutions` are those of the cells in the table; the other columns are those of `FenceIndex.match`. `key` is
+    filled with the positions' keys at `key_res` unless it is empty.
     """
     n = min(BLOCK, len(lat))
     x, y, z = np.empty(n, dtype=np.float64), np.empty(n, dtype=np.float64), np.empty(n, dtype=np.float64)
@@ -253,6 +256,8 @@ def match_columns(
         block_lat, block_lng = lat[begin:end], lng[begin:end]
         to_units(block_lat, block_lng, x, y, z)
         to_faces(plane, block_lat, block_lng, x, y, z, face)
+        if len(key):
+            to_keys(plane, key_res, x[:m], y[:m], z[:m], face, key[begin:end], east, north)
         candidates, levels = 0, 0
         for res in resolutions:
             to_keys(plane, res, x[:m], y[:m], z[:m], face, keys, east, north)

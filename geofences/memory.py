@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from geofences.compiled import compiled
+from geofences.compiled import borrowing
 from geofences.model import SHARDS
 from geofences.states import (
     DEVICE_DTYPE,
     MOMENT_DTYPE,
     NEVER_US,
     NO_DEVICE,
+    NO_ROW,
     NO_TRACK,
     NONE_US,
     TRACK_DTYPE,
 )
 from geofences.tracks import COUNTS, FREE, World
-from geofences.trust import doubt
+from geofences.trust import believe, doubt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,13 +56,13 @@ class DeviceFacts:
     """Positions since then that were flagged for an impossible speed, oldest first."""
 
 
-@compiled
+@borrowing
 def _place(key: int, mask: int) -> int:
     spread = key * SPREAD
     return int((spread ^ (spread >> 29)) & mask)
 
 
-@compiled
+@borrowing
 def _enter(keys: Int64s, values: Int32s, key: int, value: int) -> None:
     mask = len(keys) - 1
     at = _place(key, mask)
@@ -71,14 +72,14 @@ def _enter(keys: Int64s, values: Int32s, key: int, value: int) -> None:
     values[at] = value
 
 
-@compiled
+@borrowing
 def _enter_all(keys: Int64s, values: Int32s, devices: Devices) -> None:
     for row in range(len(devices)):
         if devices[row].used:
             _enter(keys, values, devices[row].device_id, row)
 
 
-@compiled
+@borrowing
 def _find(keys: Int64s, values: Int32s, wanted: Int64s, found: Int32s) -> None:
     mask = len(keys) - 1
     for i in range(len(wanted)):
@@ -132,24 +133,18 @@ class Memory:
 
     def remember(self, row: int, device_id: DeviceId, facts: DeviceFacts) -> None:
         """Sets a row to what Postgres knows of a device; it has no tracks then."""
-        device = self.world.devices[row : row + 1]
-        device[:] = np.zeros(1, dtype=DEVICE_DTYPE)
-        device["device_id"] = device_id
-        device["tenant_id"], device["scope"] = facts.tenant_id, facts.scope
-        device["consented"], device["used"] = facts.consented, 1
-        device["newest_us"] = NONE_US if facts.newest_us is None else facts.newest_us
-        device["floor_us"], device["acted_us"] = facts.floor_us, facts.acted_us
-        device["good_us"], device["seen_us"], device["pending_us"] = NONE_US, NONE_US, NEVER_US
-        device["first_track"] = NO_TRACK
+        newest_us = NONE_US if facts.newest_us is None else facts.newest_us
+        _remember(
+            self.world.devices, row, device_id, facts.tenant_id, facts.scope, facts.consented, newest_us,
+            facts.floor_us, facts.acted_us,
+        )  # fmt: skip
         self.trust(row, facts.good, facts.suspects)
 
     def trust(
         self, row: int, good: tuple[int, float, float] | None, suspects: Sequence[tuple[int, float, float]]
     ) -> None:
         """Sets the last good position of a device, and what was doubted since."""
-        device = self.world.devices[row : row + 1]
-        device["suspects"] = 0
-        device["good_us"], device["good_lat"], device["good_lng"] = good or (NONE_US, 0.0, 0.0)
+        _believe_row(self.world.devices, row, *(good or (NONE_US, 0.0, 0.0)))
         for at_us, lat, lng in suspects:
             _doubt_row(self.world.devices, row, at_us, lat, lng)
 
@@ -218,7 +213,40 @@ class Memory:
         _enter_all(self._keys, self._values, self.world.devices[: self._top])
 
 
-@compiled
+@borrowing
+def _remember(
+    devices: Devices,
+    row: int,
+    device_id: int,
+    tenant_id: int,
+    scope: int,
+    consented: bool,
+    newest_us: int,
+    floor_us: int,
+    acted_us: int,
+) -> None:
+    device = devices[row]
+    device.device_id = device_id
+    device.tenant_id = tenant_id
+    device.scope = scope
+    device.consented = consented
+    device.used = 1
+    device.newest_us = newest_us
+    device.floor_us = floor_us
+    device.acted_us = acted_us
+    device.seen_us = NONE_US
+    device.seen_cell = 0
+    device.pending_us = NEVER_US
+    device.first_track = NO_TRACK
+    device.last_row = NO_ROW
+
+
+@borrowing
+def _believe_row(devices: Devices, row: int, at_us: int, lat: float, lng: float) -> None:
+    believe(devices, row, at_us, lat, lng)
+
+
+@borrowing
 def _doubt_row(devices: Devices, row: int, at_us: int, lat: float, lng: float) -> None:
     doubt(devices[row], at_us, lat, lng)
 

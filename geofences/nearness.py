@@ -16,7 +16,7 @@ from geofences.border import (
     POLE_TURN,
     SEARCH_ROUNDS,
 )
-from geofences.compiled import compiled
+from geofences.compiled import borrowing
 from geofences.geodesy import CHORD_TRUSTED_M, E2, EQUATOR_M
 from geofences.insideness import area_holds
 from geofences.model import UNKNOWN_ACCURACY_M
@@ -32,7 +32,7 @@ SEARCH_SAMPLES = 32
 SPHERE_M = 6_371_008.8
 
 
-@compiled
+@borrowing
 def confidence_of(distance_m: float, accuracy_m: float, area_m2: float) -> float:
     """Probability that a position lies in a fence whose border is `distance_m` away, as `index.confidence`."""
     sigma_m = (UNKNOWN_ACCURACY_M if math.isnan(accuracy_m) else accuracy_m) / SIGMAS_PER_ACCURACY
@@ -43,7 +43,7 @@ def confidence_of(distance_m: float, accuracy_m: float, area_m2: float) -> float
     return min(beyond_border, within_area)
 
 
-@compiled
+@borrowing
 def signed_distance_m(tables: FenceTables, slot: int, lat: float, lng: float, reach_m: float = math.inf) -> float:
     """Distance of a position, degrees, to the border of a slot's shape, metres: >= 0 inside, negative outside.
 
@@ -68,7 +68,7 @@ def signed_distance_m(tables: FenceTables, slot: int, lat: float, lng: float, re
     return away_m if area_holds(tables, row, lat, lng) else -away_m
 
 
-@compiled
+@borrowing
 def _ecef_m(lat: float, lng: float) -> tuple[float, float, float]:
     phi, lam = math.radians(lat), math.radians(lng)
     sin_phi = math.sin(phi)
@@ -77,14 +77,14 @@ def _ecef_m(lat: float, lng: float) -> tuple[float, float, float]:
     return across_m * math.cos(lam), across_m * math.sin(lam), prime_vertical_m * (1.0 - E2) * sin_phi
 
 
-@compiled
+@borrowing
 def center_of(x_m: float, y_m: float, z_m: float) -> tuple[float, float]:
     """Latitude and longitude, degrees, of earth-centred coordinates at height 0; right to 1e-9 m."""
     across_m = math.hypot(x_m, y_m)
     return math.degrees(math.atan2(z_m, (1.0 - E2) * across_m)), math.degrees(math.atan2(y_m, x_m))
 
 
-@compiled
+@borrowing
 def _arc_m(lat: float, chord_m: float) -> float:
     """As `geodesy.arc_m`."""
     sin_phi = math.sin(math.radians(lat))
@@ -92,7 +92,7 @@ def _arc_m(lat: float, chord_m: float) -> float:
     return 2.0 * radius_m * math.asin(min(1.0, chord_m / (2.0 * radius_m)))
 
 
-@compiled
+@borrowing
 def _between_m(lat1: float, lng1: float, lat2: float, lng2: float) -> float:
     x1_m, y1_m, z1_m = _ecef_m(lat1, lng1)
     x2_m, y2_m, z2_m = _ecef_m(lat2, lng2)
@@ -102,7 +102,7 @@ def _between_m(lat1: float, lng1: float, lat2: float, lng2: float) -> float:
     return _arc_m((lat1 + lat2) / 2.0, chord_m)
 
 
-@compiled
+@borrowing
 def _far_m(lat1: float, lng1: float, lat2: float, lng2: float) -> float:
     """On a sphere: within 0.6 % however far."""
     phi1, phi2, lam = math.radians(lat1), math.radians(lat2), math.radians(lng2 - lng1)
@@ -110,7 +110,7 @@ def _far_m(lat1: float, lng1: float, lat2: float, lng2: float) -> float:
     return 2.0 * SPHERE_M * math.asin(min(1.0, math.sqrt(half)))
 
 
-@compiled
+@borrowing
 def _to_edge(
     lat1: float, lng1: float, lat2: float, lng2: float, lat: float, lng: float, north_m: float, east_m: float
 ) -> tuple[float, float]:
@@ -125,7 +125,7 @@ def _to_edge(
     return (x0 + along * dx) ** 2 + (y0 + along * dy) ** 2, along
 
 
-@compiled
+@borrowing
 def _nearest_in_lines(
     lines: Any,
     first: int,
@@ -151,7 +151,7 @@ def _nearest_in_lines(
     return least, near_lat, near_lng
 
 
-@compiled
+@borrowing
 def _nearest_in_bands(
     lines: Any,
     bands: Any,
@@ -188,7 +188,7 @@ def _nearest_in_bands(
     return least, near_lat, near_lng
 
 
-@compiled
+@borrowing
 def _border_distance_m(tables: FenceTables, row: int, lat: float, lng: float, reach_m: float) -> float:
     area = tables.areas[row]
     sin_phi = math.sin(math.radians(lat))
@@ -226,7 +226,7 @@ def _border_distance_m(tables: FenceTables, row: int, lat: float, lng: float, re
     return distance_m
 
 
-@compiled
+@borrowing
 def _searched_m(lines: Any, first: int, end: int, frame: tuple[float, float, float], lat: float, lng: float) -> float:
     """Distance to the nearest edge near a pole, where straight edges are spirals: each is sampled, ever finer."""
     origin_lat, origin_lng, step_deg = frame

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geofences.batch import first_pairs
 from geofences.ids import visit_id_of
 from geofences.model import FenceId
 from geofences.states import ENDINGS, MOMENT_DTYPE, NEVER_US, NONE_US, Ended, Status, Told
@@ -87,9 +88,8 @@ def refold(
         )
     )
     positions, is_late = positions[order], is_late[order]
-    told, flags, timers_us = _fold_again(memory, index, d, positions, story, settled_us=settled_us, filtered=filtered)
-    stored = positions.copy()
-    stored["flags"] = flags
+    flags = positions["flags"].copy()
+    told, timers_us = _fold_again(memory, index, d, positions, story, settled_us=settled_us, filtered=filtered)
     differs = ~is_late & (flags != positions["flags"])
     newest_us = max([memory.world.devices["newest_us"][d], *late["recorded_us"].tolist()])
     memory.world.devices["newest_us"][d] = newest_us
@@ -100,8 +100,8 @@ def refold(
     _give_roots(memory, d, new, story.visits)
     moments, details = _differences(story.visits, new, clock_us=clock_us, cause=cause)
     return Outcome(
-        positions=stored[is_late],
-        reflagged=stored[differs],
+        positions=positions[is_late],
+        reflagged=positions[differs],
         moments=moments,
         details=details,
         timers_us=timers_us,
@@ -117,8 +117,8 @@ def _fold_again(
     *,
     settled_us: int,
     filtered: bool,
-) -> tuple[Moments, np.ndarray, list[int]]:
-    """Everything told on the way, the flags of the positions, and the timer set at the end."""
+) -> tuple[Moments, list[int]]:
+    """Everything told on the way, and the timer set at the end; flags the positions anew."""
     n = len(positions)
     device = memory.world.devices[d : d + 1]
     seen = device["seen_us"].copy(), device["seen_cell"].copy()
@@ -131,13 +131,13 @@ def _fold_again(
     rows = Rows(
         positions=positions,
         device=np.full(n, d, dtype=np.int32),
-        filtered=np.full(n, filtered, dtype=np.uint8),
-        clock_us=np.full(n, settled_us, dtype=np.int64),
-        pair_first=np.searchsorted(pairs.position, np.arange(n + 1)),
+        entry=np.zeros(n, dtype=np.int32),
+        filtered=np.full(1, filtered, dtype=np.uint8),
+        clock_us=np.full(1, settled_us, dtype=np.int64),
+        pair_first=first_pairs(pairs, n),
         pair_slot=np.ascontiguousarray(pairs.slot),
         cell=np.zeros(n, dtype=np.int64),
         todo=np.full(n, FOLD, dtype=np.uint8),
-        flags=np.zeros(n, dtype=np.uint8),
     )
     columns = ToldColumns(
         seen=np.empty(n, dtype=np.int64),
@@ -162,7 +162,7 @@ def _fold_again(
     counts[TOLD] = counts[DUE] = 0
     device = memory.world.devices[d : d + 1]
     device["seen_us"], device["seen_cell"] = seen
-    return np.concatenate(parts), rows.flags, timers_us
+    return np.concatenate(parts), timers_us
 
 
 def catch_up(memory: Memory, index: FenceIndex, positions: Positions) -> None:
@@ -172,7 +172,7 @@ def catch_up(memory: Memory, index: FenceIndex, positions: Positions) -> None:
     of its visits. What is believed of the devices stays as it is.
     """
     pairs = index.match(*(np.ascontiguousarray(positions[name]) for name in ("tenant_id", "lat", "lng", "recorded_us")))
-    pair_first = np.searchsorted(pairs.position, np.arange(len(positions) + 1))
+    pair_first = first_pairs(pairs, len(positions))
     pair_slot = np.ascontiguousarray(pairs.slot)
     begins = np.flatnonzero(np.diff(positions["device_id"], prepend=-1)).tolist()
     for begin, end in pairwise([*begins, len(positions)]):

@@ -17,6 +17,7 @@ NONE_US: Final = -(2**62)
 NEVER_US: Final = 2**62
 NO_TRACK: Final = -1
 NO_DEVICE: Final = -1
+NO_ROW: Final = -1
 
 
 class Status(IntEnum):
@@ -65,28 +66,30 @@ ENDINGS: Final = (None, EndedBy.EXIT, EndedBy.GAP, EndedBy.FENCE_CHANGED, EndedB
 
 DEVICE_DTYPE: Final = np.dtype(
     [
-        ("device_id", "i8"),
+        # what every position reads comes first: two lines of the cache
         ("newest_us", "i8"),  # of any stored position; NONE_US: there is none
         ("acted_us", "i8"),  # the latest time at which a timer did something: a position before it comes late
         ("floor_us", "i8"),  # when location consent was last withdrawn: nothing before it counts any more
         ("good_us", "i8"),  # the last good position
         ("good_lat", "f8"),
         ("good_lng", "f8"),
-        ("suspect0_us", "i8"),  # doubted positions since then that fit each other
+        ("seen_us", "i8"),  # as `device_last` has it
+        ("seen_cell", "i8"),
+        ("first_track", "i4"),
+        ("suspects", "i4"),
+        ("last_row", "i4"),  # while a batch is put in order, the last row of this device so far; else NO_ROW
+        ("consented", "u1"),
+        ("used", "u1"),
+        ("pending_us", "i8"),  # when its earliest timer is set; NEVER_US: none is
+        ("device_id", "i8"),
+        ("tenant_id", "i4"),
+        ("scope", "i4"),
+        ("suspect0_us", "i8"),  # doubted positions since the last good one that fit each other
         ("suspect0_lat", "f8"),
         ("suspect0_lng", "f8"),
         ("suspect1_us", "i8"),
         ("suspect1_lat", "f8"),
         ("suspect1_lng", "f8"),
-        ("pending_us", "i8"),  # when its earliest timer is set; NEVER_US: none is
-        ("seen_us", "i8"),  # as `device_last` has it
-        ("seen_cell", "i8"),
-        ("tenant_id", "i4"),
-        ("scope", "i4"),
-        ("suspects", "i4"),
-        ("first_track", "i4"),
-        ("consented", "u1"),
-        ("used", "u1"),
     ],
     align=True,
 )

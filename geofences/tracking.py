@@ -19,7 +19,7 @@ from geofences.model import POSITION_DTYPE, DeviceId, FenceId, Positions, Shard,
 from geofences.refold import catch_up, refold
 from geofences.states import NEVER_US, NO_DEVICE, NONE_US, Moments, Status
 from geofences.tracks import DUE, SEEN, TOLD, resume
-from geofences.wave import ASK, FOLD, SKIP, classify, fire, fold_rows, room_needed, set_timer, withdraw
+from geofences.wave import ASK, FOLD, SKIP, fire, fold_rows, room_needed, set_timer, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -191,11 +191,11 @@ class Tracker:
         batch = Batch(self.memory, self.index, self.meet, found)
         for wave in range(max(map(len, found.values()))):
             entries = {shard: queue[wave] for shard, queue in found.items() if wave < len(queue)}
-            order = batch.order(wave)
-            late = self._ask(batch, order, effects) if len(order) else {}
+            order, asking = batch.line_up(wave, self.memory.world.devices)
+            late = self._ask(batch, order, effects) if asking else {}
             if late and effects.offsets:
                 break
-            self._fold(batch, order, effects)
+            self._fold(batch, wave, order, effects)
             self._refold(batch, late, entries, effects)
             for shard, (entry_id, entry) in entries.items():
                 self._end_of_entry(shard, entry, effects)
@@ -204,10 +204,8 @@ class Tracker:
         return effects
 
     def _ask(self, batch: Batch, order: Int64s, effects: Effects) -> dict[int, list[int]]:
-        """Sorts out a wave: repeats are skipped, and devices with late positions are answered with their rows."""
+        """Of those who have to ask: skips repeats, and answers devices with late positions and their rows."""
         world = self.memory.world
-        if classify(batch.rows, order, world.devices) == 0:
-            return {}
         asked = order[batch.rows.todo[order] == ASK]
         positions = batch.rows.positions[asked]
         device = batch.rows.device[asked]
@@ -236,13 +234,13 @@ class Tracker:
                 batch.rows.todo[own] = FOLD
         return late
 
-    def _fold(self, batch: Batch, order: Int64s, effects: Effects) -> None:
+    def _fold(self, batch: Batch, wave: int, order: Int64s, effects: Effects) -> None:
         if not len(order):
             return
         counts = self.memory.world.counts
         counts[SEEN] = counts[DUE] = 0
         done = 0
-        self.memory.make_room(tracks=batch.pairs_in(order))
+        self.memory.make_room(tracks=batch.pairs_in(wave))
         while done < len(order):
             before, told_before = done, counts[TOLD]
             done = fold_rows(self.memory.world, self.index.tables, batch.rows, order, batch.told, done)
@@ -250,12 +248,8 @@ class Tracker:
                 if done == before and told_before == 0:
                     self.memory.make_room(moments=2 * len(self.memory.world.moments))
                 self._drain(effects)
-        rows = batch.rows
-        kept = order[rows.todo[order] == FOLD]
-        stored = rows.positions[kept]
-        stored["flags"] = rows.flags[kept]
-        effects.positions.append(stored)
-        effects.seen.append(rows.positions[batch.told.seen[: counts[SEEN]]])
+        effects.positions.append(batch.folded(wave))
+        effects.seen.append(batch.seen(int(counts[SEEN])))
         self._take_timers(batch.told)
 
     def _refold(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from geofences.compiled import compiled
+from geofences.compiled import borrowing, in_place
 from geofences.states import NO_TRACK, NONE_US, Ended, Status, Told
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class World(NamedTuple):
     counts: Int64s
 
 
-@compiled
+@in_place
 def find_track(world: World, d: int, fence_id: int) -> int:
     """The device's live track of a fence, or NO_TRACK."""
     k = world.devices[d].first_track
@@ -51,7 +51,7 @@ def find_track(world: World, d: int, fence_id: int) -> int:
     return NO_TRACK
 
 
-@compiled
+@borrowing
 def new_track(world: World, d: int, fence_id: int) -> int:
     """A row for a device and a fence, linked in order of fence ids, so that what is told comes in one order only.
 
@@ -73,7 +73,7 @@ def new_track(world: World, d: int, fence_id: int) -> int:
     return int(new)
 
 
-@compiled
+@borrowing
 def begin(world: World, d: int, fence_id: int, slot: int, at_us: int, believed: float) -> int:
     """A candidate from its first IN."""
     k = new_track(world, d, fence_id)
@@ -94,7 +94,7 @@ def begin(world: World, d: int, fence_id: int, slot: int, at_us: int, believed: 
     return k
 
 
-@compiled
+@borrowing
 def resume(world: World, d: int, visits: Moments, slot: int) -> int:
     """A live visit as a row of the ledger has it: the only one in `visits`, judged by the fence version in `slot`."""
     visit = visits[0]
@@ -116,7 +116,7 @@ def resume(world: World, d: int, visits: Moments, slot: int) -> int:
     return k
 
 
-@compiled
+@in_place
 def sweep(world: World, d: int) -> None:
     """Gives back the tracks of a device that ended."""
     before = NO_TRACK
@@ -135,7 +135,7 @@ def sweep(world: World, d: int) -> None:
         k = following
 
 
-@compiled
+@borrowing
 def tell_close(
     world: World, tables: FenceTables, d: int, k: int, exited_us: int, ended_by: int, settled_us: int
 ) -> None:
@@ -147,25 +147,25 @@ def tell_close(
     _tell(world, tables, d, k, EXITED, exited_us, exited_us, ended_by, settled_us)
 
 
-@compiled
+@borrowing
 def tell_drop(world: World, tables: FenceTables, d: int, k: int, settled_us: int) -> None:
     """The candidate came to nothing: by an OUT (NONE_US), or by silence, which a late position may still fill."""
     world.tracks[k].status = RETRACTED
     _tell(world, tables, d, k, STATE, NONE_US, NONE_US, NOT_ENDED, settled_us)
 
 
-@compiled
+@borrowing
 def tell_state(world: World, tables: FenceTables, d: int, k: int) -> None:
     """Something changed that a restart must know of, and that nobody need be told."""
     _tell(world, tables, d, k, STATE, NONE_US, NONE_US, NOT_ENDED, NONE_US)
 
 
-@compiled
+@borrowing
 def tell_event(world: World, tables: FenceTables, d: int, k: int, told: int, at_us: int) -> None:
     _tell(world, tables, d, k, told, at_us, NONE_US, NOT_ENDED, NONE_US)
 
 
-@compiled
+@borrowing
 def _tell(
     world: World,
     tables: FenceTables,

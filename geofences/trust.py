@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from geofences.compiled import compiled
+from geofences.compiled import borrowing, in_place
 from geofences.model import Flag
 from geofences.states import NONE_US
 
@@ -27,7 +27,7 @@ INACCURATE: Final = int(Flag.INACCURATE)
 IMPOSSIBLE_SPEED: Final = int(Flag.IMPOSSIBLE_SPEED)
 
 
-@compiled
+@borrowing
 def speed_mps(a_us: int, a_lat: float, a_lng: float, b_us: int, b_lat: float, b_lng: float) -> float:
     """Great-circle speed between two fixes, metres a second; infinite for a jump in no time."""
     lat_a, lat_b = math.radians(a_lat), math.radians(b_lat)
@@ -42,7 +42,7 @@ def speed_mps(a_us: int, a_lat: float, a_lng: float, b_us: int, b_lat: float, b_
     return math.inf if elapsed_s == 0.0 else distance_m / elapsed_s
 
 
-@compiled
+@in_place
 def judge(devices: Devices, d: int, at_us: int, lat: float, lng: float, accuracy_m: float, mocked: int) -> int:
     """The flags of one position of device row `d`, which comes in time order; NO_FLAGS means that it counts.
 
@@ -66,7 +66,7 @@ def judge(devices: Devices, d: int, at_us: int, lat: float, lng: float, accuracy
     return NO_FLAGS if doubt(device, at_us, lat, lng) else IMPOSSIBLE_SPEED
 
 
-@compiled
+@in_place
 def believe(devices: Devices, d: int, at_us: int, lat: float, lng: float) -> None:
     """Makes this the device's last good position."""
     device = devices[d]
@@ -76,7 +76,7 @@ def believe(devices: Devices, d: int, at_us: int, lat: float, lng: float) -> Non
     device.suspects = 0
 
 
-@compiled
+@borrowing
 def doubt(device: Any, at_us: int, lat: float, lng: float) -> bool:
     """Remembers a position that speaks against the last good one; True once so many fit each other that they count."""
     newest_us, newest_lat, newest_lng = device.suspect0_us, device.suspect0_lat, device.suspect0_lng

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from geofences.compiled import compiled
+from geofences.compiled import borrowing, in_place, prefetch
 from geofences.fold import MOMENTS_A_TRACK, due_us, end, settle, step
-from geofences.states import NEVER_US, NO_DEVICE, NO_TRACK, NONE_US, Ended
+from geofences.states import NEVER_US, NO_DEVICE, NO_ROW, NO_TRACK, NONE_US, Ended
 from geofences.tracks import ACTED, CLOCK, DUE, OPEN, RECEIVED, SEEN, TOLD, sweep
 from geofences.trust import MOCKED, NO_FLAGS, believe, judge
 
@@ -25,17 +25,23 @@ BY_CONSENT: Final = int(Ended.CONSENT)
 
 SKIP, FOLD, ASK = range(3)
 """What is to be done with a row: nothing, fold it, or look into the past first."""
+DEVICES_AHEAD: Final = 12
+"""How many rows ahead a device is fetched into the cache."""
 
 
 class Rows(NamedTuple):
     """The positions of a batch and what is known of each, as columns of shape (n,)."""
 
     positions: Positions
+    """Their flags are set by the fold."""
     device: Int32s
     """Row of the device in `World.devices`; NO_DEVICE for one that nobody knows."""
+    entry: Int32s
+    """Which of the batch's entries brought it."""
     filtered: NDArray[Any]
-    """uint8: whether it may be doubted."""
+    """uint8, shape (entries,): whether what it brings may be doubted."""
     clock_us: Int64s
+    """Shape (entries,)."""
     pair_first: Int64s
     """Shape (n + 1,): where the slots that each position lies in begin in `pair_slot`."""
     pair_slot: Int32s
@@ -43,8 +49,6 @@ class Rows(NamedTuple):
     """Any number that changes when the position's H3 cell at resolution 9 does."""
     todo: NDArray[Any]
     """uint8: SKIP, FOLD or ASK."""
-    flags: NDArray[Any]
-    """uint8, filled by the fold."""
 
 
 class Told(NamedTuple):
@@ -56,10 +60,12 @@ class Told(NamedTuple):
     due_us: Int64s
 
 
-@compiled
-def _before(positions: Positions, a: int, b: int) -> int:
-    """-1, 0, 1: the order of two positions of one device at one time by lat, lng, accuracy, mocked."""
+@borrowing
+def _compare(positions: Positions, a: int, b: int) -> int:
+    """-1, 0, 1: the order of two positions of one device by time, lat, lng, accuracy, mocked."""
     one, other = positions[a], positions[b]
+    if one.recorded_us != other.recorded_us:
+        return -1 if one.recorded_us < other.recorded_us else 1
     if one.lat != other.lat:
         return -1 if one.lat < other.lat else 1
     if one.lng != other.lng:
@@ -74,53 +80,73 @@ def _before(positions: Positions, a: int, b: int) -> int:
     return -1 if mocked < others_mocked else 1
 
 
-@compiled
-def classify(rows: Rows, order: Int64s, devices: Devices) -> int:
-    """Says of each row of a wave what is to be done with it; answers how many runs of a device have to ask.
+@borrowing
+def line_up(rows: Rows, devices: Devices, begin: int, end: int, scratch: Int32s, order: Int64s) -> tuple[int, int]:
+    """Puts the rows of a wave in the order they are folded in, and says of each what is to be done with it.
 
-    `order` is sorted by device and recorded_us; here equal times are put in order too. A row that repeats the one
-    before it is skipped, as are those of strangers and of devices without consent. A run whose first position is not
-    newer than all that the device had, or is older than what its timers did, is marked ASK as a whole.
+    The rows from `begin` to `end` go entry by entry, device by device as they first come in it, in order of time;
+    strangers are left out. `scratch` has shape (2, end - begin). Answers how many rows are in `order`, and how many
+    runs of a device have to ask.
     """
-    asking = 0
-    i = 0
-    while i < len(order):
-        d = rows.device[order[i]]
-        last = i + 1
-        while last < len(order) and rows.device[order[last]] == d:
-            j = last
-            while (
-                j > i
-                and rows.positions[order[j]].recorded_us == rows.positions[order[j - 1]].recorded_us
-                and _before(rows.positions, order[j], order[j - 1]) < 0
-            ):
-                order[j], order[j - 1] = order[j - 1], order[j]
-                j -= 1
-            last += 1
-        known = d >= 0 and devices[d].consented != 0
-        verdict = SKIP
-        for j in range(i, last):
-            r = order[j]
-            recorded_us = rows.positions[r].recorded_us
-            if not known or recorded_us <= devices[d].floor_us:
-                rows.todo[r] = SKIP
-                continue
-            if (
-                j > i
-                and recorded_us == rows.positions[order[j - 1]].recorded_us
-                and _before(rows.positions, r, order[j - 1]) == 0
-            ):
-                rows.todo[r] = SKIP
-                continue
+    following, heads = scratch[0], scratch[1]
+    lined = asking = 0
+    at = begin
+    while at < end:
+        entry = rows.entry[at]
+        runs = 0
+        while at < end and rows.entry[at] == entry:
+            prefetch(devices, rows.device[min(at + DEVICES_AHEAD, end - 1)])
+            d = rows.device[at]
+            if d != NO_DEVICE:
+                last = devices[d].last_row
+                if last == NO_ROW:
+                    heads[runs] = at
+                    runs += 1
+                else:
+                    following[last - begin] = at
+                devices[d].last_row = at
+                following[at - begin] = NO_ROW
+            at += 1
+        for i in range(runs):
+            r = heads[i]
+            d = rows.device[r]
+            devices[d].last_row = NO_ROW
+            first = lined
+            while r != NO_ROW:
+                j = lined
+                while j > first and _compare(rows.positions, r, order[j - 1]) < 0:
+                    order[j] = order[j - 1]
+                    j -= 1
+                order[j] = r
+                lined += 1
+                r = following[r - begin]
+            asking += _classify(rows, devices, d, order[first:lined])
+    return lined, asking
+
+
+@in_place
+def _classify(rows: Rows, devices: Devices, d: int, run: Int64s) -> bool:
+    """What is to be done with a run of device `d`'s positions, in order of time; True if it has to ask.
+
+    A row that repeats the one before it is skipped, and so are all of a device without consent. A run whose first
+    position is not newer than all that the device had, or is older than what its timers did, is marked ASK as a whole.
+    """
+    device = devices[d]
+    verdict = SKIP
+    for i in range(len(run)):
+        r = run[i]
+        recorded_us = rows.positions[r].recorded_us
+        refused = device.consented == 0 or recorded_us <= device.floor_us
+        if refused or (i > 0 and _compare(rows.positions, r, run[i - 1]) == 0):
+            rows.todo[r] = SKIP
+        else:
             if verdict == SKIP:
-                verdict = ASK if recorded_us <= devices[d].newest_us or recorded_us < devices[d].acted_us else FOLD
-                asking += verdict == ASK
+                verdict = ASK if recorded_us <= device.newest_us or recorded_us < device.acted_us else FOLD
             rows.todo[r] = verdict
-        i = last
-    return asking
+    return verdict == ASK
 
 
-@compiled
+@in_place
 def room_needed(world: World, tables: FenceTables, d: int, at_us: int, pairs: int) -> int:
     """How many moments a position or a timer at `at_us` can make device `d` tell, at most."""
     lives = pairs
@@ -135,7 +161,7 @@ def room_needed(world: World, tables: FenceTables, d: int, at_us: int, pairs: in
     return lives * MOMENTS_A_TRACK
 
 
-@compiled
+@borrowing
 def _by_fence(tables: FenceTables, slots: Int32s) -> None:
     """Sorts a few slots by fence, so that what is told does not depend on where an index keeps its fences."""
     for i in range(1, len(slots)):
@@ -145,11 +171,12 @@ def _by_fence(tables: FenceTables, slots: Int32s) -> None:
             j -= 1
 
 
-@compiled
+@borrowing
 def fold_rows(world: World, tables: FenceTables, rows: Rows, order: Int64s, told: Told, begin: int) -> int:
     """Folds the rows marked FOLD from `order[begin]` on; answers where it stopped: at the end, or for want of room."""
     before = NO_DEVICE
     for i in range(begin, len(order)):
+        prefetch(world.devices, rows.device[order[min(i + DEVICES_AHEAD, len(order) - 1)]])
         r = order[i]
         if rows.todo[r] != FOLD:
             continue
@@ -164,7 +191,7 @@ def fold_rows(world: World, tables: FenceTables, rows: Rows, order: Int64s, told
     return len(order)
 
 
-@compiled
+@in_place
 def _fold_row(world: World, tables: FenceTables, rows: Rows, told: Told, r: int) -> bool:
     """One position; False, and nothing done, if there is no room for what it may tell."""
     d = rows.device[r]
@@ -176,16 +203,17 @@ def _fold_row(world: World, tables: FenceTables, rows: Rows, told: Told, r: int)
     if not alone and world.counts[TOLD] + room_needed(world, tables, d, at_us, last - first) > len(world.moments):
         return False
     flags = NO_FLAGS
-    if rows.filtered[r]:
+    entry = rows.entry[r]
+    if rows.filtered[entry]:
         flags = judge(world.devices, d, at_us, position.lat, position.lng, position.accuracy_m, position.flags)
-    rows.flags[r] = flags
+    position.flags = flags
     device.newest_us = max(device.newest_us, at_us)
     if flags != NO_FLAGS:
         return True
     if alone:
         believe(world.devices, d, at_us, position.lat, position.lng)
     else:
-        world.counts[CLOCK] = rows.clock_us[r]
+        world.counts[CLOCK] = rows.clock_us[entry]
         world.counts[RECEIVED] = position.received_us
         pairs = rows.pair_slot[first:last]
         if last - first > 1:
@@ -199,7 +227,7 @@ def _fold_row(world: World, tables: FenceTables, rows: Rows, told: Told, r: int)
     return True
 
 
-@compiled
+@borrowing
 def catch_up_rows(
     world: World,
     tables: FenceTables,
@@ -229,7 +257,7 @@ def catch_up_rows(
     return end
 
 
-@compiled
+@in_place
 def set_timer(world: World, tables: FenceTables, told: Told, d: int) -> None:
     """Asks for a look at the device when its next timer is due, unless an earlier look is asked for already."""
     device = world.devices[d]
@@ -243,7 +271,7 @@ def set_timer(world: World, tables: FenceTables, told: Told, d: int) -> None:
         world.counts[DUE] += 1
 
 
-@compiled
+@borrowing
 def fire(world: World, tables: FenceTables, told: Told, d: int, now_us: int, clock_us: int) -> None:
     """A timer: lets everything happen to a device that is due at `now_us`, told at `clock_us`."""
     world.counts[CLOCK] = clock_us
@@ -259,7 +287,7 @@ def fire(world: World, tables: FenceTables, told: Told, d: int, now_us: int, clo
     set_timer(world, tables, told, d)
 
 
-@compiled
+@borrowing
 def withdraw(world: World, tables: FenceTables, d: int, now_us: int) -> None:
     """Location consent is withdrawn: all visits of the device end."""
     world.counts[CLOCK] = now_us

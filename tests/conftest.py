@@ -6,7 +6,12 @@ import socket
 from pathlib import Path
 from typing import Final, NoReturn
 
+import hypothesis
 import pytest
+
+# the first call of a compiled function takes as long as reading or compiling it does
+hypothesis.settings.register_profile("compiled", deadline=None)
+hypothesis.settings.load_profile("compiled")
 
 pytest_plugins = ["tests.support.cli", "tests.support.servers"]
 

@@ -119,6 +119,8 @@ def test_a_batch_that_began_before_arrays_were_replaced_sees_no_half_of_what_cam
         np.array([PORTO.lat]),
         np.array([PORTO.lng]),
         np.zeros(1, dtype=np.int64),
+        9,
+        np.empty(0, dtype=np.int64),
     )[1]
     assert later.tolist() == list(range(int(before.sealed[0]) - 1))
 

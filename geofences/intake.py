@@ -22,7 +22,7 @@ READ_COUNT: Final = 32
 READ_SHARDS: Final = 16
 READ_BYTES: Final = 16_000_000
 """Once a round has read so much of the log, the other shards wait for the next one."""
-POSITIONS_A_COMMIT: Final = 20_000
+POSITIONS_A_COMMIT: Final = 60_000
 """Shards of a round share a transaction until it holds about so many."""
 
 

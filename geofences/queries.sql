@@ -101,7 +101,8 @@ LEFT JOIN LATERAL (
 ) AS suspects ON true
 
 -- name: device_facts
--- newest: of any kind, to know what is late; good: the newest that moved the tracker; suspects: impossible since then
+-- newest: of any kind, to know what is late; good: the newest that moved the tracker; suspects: impossible since then.
+-- the newest position is nearly always good, and then nothing else is looked for
 SELECT d.device_id, d.tenant_id, t.sandbox, coalesce(c.granted, false) AS consented, c.withdrawn_at,
        (SELECT max(v.settled_at) FROM geofences.visits AS v
         WHERE v.tenant_id = d.tenant_id AND v.device_id = d.device_id) AS settled_at,
@@ -114,19 +115,21 @@ FROM geofences.devices AS d
 JOIN geofences.tenants AS t ON t.tenant_id = d.tenant_id
 LEFT JOIN geofences.consents AS c ON c.device_id = d.device_id AND c.purpose = 'location'
 LEFT JOIN LATERAL (
-    SELECT recorded_at FROM geofences.positions AS p
+    SELECT recorded_at, lat, lng, flags FROM geofences.positions AS p
     WHERE p.device_id = d.device_id ORDER BY recorded_at DESC LIMIT 1
 ) AS newest ON true
 LEFT JOIN LATERAL (
-    SELECT recorded_at, lat, lng FROM geofences.positions AS p
-    WHERE p.device_id = d.device_id AND flags = 0 ORDER BY recorded_at DESC LIMIT 1
+    SELECT newest.recorded_at, newest.lat, newest.lng WHERE newest.flags = 0
+    UNION ALL
+    (SELECT recorded_at, lat, lng FROM geofences.positions AS p
+     WHERE newest.flags <> 0 AND p.device_id = d.device_id AND p.flags = 0 ORDER BY recorded_at DESC LIMIT 1)
 ) AS good ON true
 LEFT JOIN LATERAL (
     SELECT array_agg(p.recorded_at ORDER BY p.recorded_at) AS at,
            array_agg(p.lat ORDER BY p.recorded_at) AS lat,
            array_agg(p.lng ORDER BY p.recorded_at) AS lng
     FROM geofences.positions AS p
-    WHERE p.device_id = d.device_id AND flags = 4 AND p.recorded_at > good.recorded_at
+    WHERE newest.flags <> 0 AND p.device_id = d.device_id AND p.flags = 4 AND p.recorded_at > good.recorded_at
 ) AS suspects ON true
 WHERE d.device_id = ANY(CAST(:device_ids AS bigint[]))
 

@@ -19,7 +19,7 @@ from geofences.model import POSITION_DTYPE, DeviceId, FenceId, Positions, Shard,
 from geofences.refold import catch_up, refold
 from geofences.states import NEVER_US, NO_DEVICE, NONE_US, Moments, Status
 from geofences.tracks import DUE, SEEN, TOLD, resume
-from geofences.wave import ASK, FOLD, SKIP, fire, fold_rows, room_needed, set_timer, withdraw
+from geofences.wave import ASK, FOLD, SKIP, fire_all, fold_rows, room_needed, set_timer, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -245,9 +245,7 @@ class Tracker:
             before, told_before = done, counts[TOLD]
             done = fold_rows(self.memory.world, self.index.tables, batch.rows, order, batch.told, done)
             if done < len(order):
-                if done == before and told_before == 0:
-                    self.memory.make_room(moments=2 * len(self.memory.world.moments))
-                self._drain(effects)
+                self._make_more_room(effects, stuck=done == before and told_before == 0)
         effects.positions.append(batch.folded(wave))
         effects.seen.append(batch.seen(int(counts[SEEN])))
         self._take_timers(batch.told)
@@ -316,17 +314,25 @@ class Tracker:
         key = (shard, entry.scope)
         now_us = _settled_us(entry)
         self._settled_us[key] = max(now_us, self._settled_us.get(key, now_us))
-        timers = self._timers.get(key)
+        timers = self._timers.get(key, [])
         while timers and timers[0][0] <= now_us:
-            due_us, device_id = heapq.heappop(timers)
-            row = self.memory.row_of(device_id)
-            if row == NO_DEVICE or self.memory.world.devices["pending_us"][row] != due_us:
-                continue
-            self._make_room_for(row, now_us, effects)
-            told = no_told(1)
-            self.memory.world.counts[DUE] = 0
-            fire(self.memory.world, self.index.tables, told, row, now_us, entry.clock_us)
-            self._take_timers(told)
+            due = []
+            while timers and timers[0][0] <= now_us:
+                due.append(heapq.heappop(timers))
+            self._fire(np.array(due, dtype=np.int64), now_us, entry.clock_us, effects)
+
+    def _fire(self, due: Int64s, now_us: int, clock_us: int, effects: Effects) -> None:
+        """Timers of shape (n, 2): when each was set for, and whose it is."""
+        due_us, rows = np.ascontiguousarray(due[:, 0]), self.memory.rows_of(np.ascontiguousarray(due[:, 1]))
+        told = no_told(len(due))
+        counts = self.memory.world.counts
+        counts[DUE] = done = 0
+        while done < len(rows):
+            before, told_before = done, counts[TOLD]
+            done = fire_all(self.memory.world, self.index.tables, told, rows, due_us, now_us, clock_us, done)
+            if done < len(rows):
+                self._make_more_room(effects, stuck=done == before and told_before == 0)
+        self._take_timers(told)
 
     def _consent(self, device_id: DeviceId, *, granted: bool, at_us: int) -> None:
         row = self.memory.row_of(device_id)
@@ -348,12 +354,11 @@ class Tracker:
         facts = self._past.devices(device_ids)
         return {device_id: self.memory.meet(device_id, facts[device_id]) for device_id in sorted(facts)}
 
-    def _make_room_for(self, row: int, at_us: int, effects: Effects) -> None:
-        world = self.memory.world
-        needed = room_needed(world, self.index.tables, row, at_us, 0)
-        if world.counts[TOLD] + needed > len(world.moments):
-            self._drain(effects)
-            self.memory.make_room(moments=needed)
+    def _make_more_room(self, effects: Effects, *, stuck: bool) -> None:
+        """For moments, when a fold stopped for want of it: `stuck` if not even empty space was enough."""
+        if stuck:
+            self.memory.make_room(moments=2 * len(self.memory.world.moments))
+        self._drain(effects)
 
     def _drain(self, effects: Effects) -> None:
         counts = self.memory.world.counts

@@ -288,6 +288,24 @@ def fire(world: World, tables: FenceTables, told: Told, d: int, now_us: int, clo
 
 
 @borrowing
+def fire_all(
+    world: World, tables: FenceTables, told: Told, rows: Int32s, due_us: Int64s, now_us: int, clock_us: int, begin: int
+) -> int:
+    """Timers from `begin` on, each unless its device has another one by now; answers where it stopped, as fold_rows.
+
+    `told` must have room for as many timers as are fired.
+    """
+    for i in range(begin, len(rows)):
+        d = rows[i]
+        if d == NO_DEVICE or world.devices[d].pending_us != due_us[i]:
+            continue
+        if world.counts[TOLD] + room_needed(world, tables, d, now_us, 0) > len(world.moments):
+            return i
+        fire(world, tables, told, d, now_us, clock_us)
+    return len(rows)
+
+
+@borrowing
 def withdraw(world: World, tables: FenceTables, d: int, now_us: int) -> None:
     """Location consent is withdrawn: all visits of the device end."""
     world.counts[CLOCK] = now_us

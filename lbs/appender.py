@@ -41,8 +41,9 @@ MAX_MERGED: Final = 8_192
 class _Group:
     """Entries that go out as one."""
 
-    entries: list[Entry]
-    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    entries: list[Entry] = field(default_factory=list)
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    """One for each request: one that goes away must not cancel the append of the others."""
 
     @property
     def positions(self) -> int:
@@ -103,8 +104,9 @@ class Appender:
         group = _join(batch.groups.setdefault(shard, []), entry)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._send_all(), name="lbs-appender")
-        # one request that goes away must not cancel the append of the others
-        await asyncio.shield(group.done)
+        done = asyncio.get_running_loop().create_future()
+        group.waiting.append(done)
+        await done
 
     async def close(self) -> None:
         """Waits for what is under way."""
@@ -126,11 +128,14 @@ class Appender:
                 self._waiting -= batch.positions
             # each group stands for itself: at its memory limit Redis may have taken some and refused others
             for group, answer in zip(groups, answers, strict=True):
-                if isinstance(answer, Exception):
-                    group.done.set_exception(_refusal(answer))
-                    group.done.exception()  # whoever waited may be gone: that is no error
-                else:
-                    group.done.set_result(None)
+                refusal = _refusal(answer) if isinstance(answer, Exception) else None
+                for done in group.waiting:
+                    if done.cancelled():
+                        continue
+                    if refusal is None:
+                        done.set_result(None)
+                    else:
+                        done.set_exception(refusal)
 
     async def _send(self, batch: _Batch) -> list[object]:
         """Redis's answer to each group, in order."""
@@ -160,7 +165,7 @@ def _join(groups: list[_Group], entry: Entry) -> _Group:
         if alike and last.positions + len(entry.positions) <= MAX_MERGED:
             last.entries.append(entry)
             return last
-    groups.append(_Group([entry]))
+    groups.append(_Group(entries=[entry]))
     return groups[-1]
 
 

@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from starlette.datastructures import Headers
 
 from lbs.errors import ANSWERS, BodyTooLargeError
 from lbs.problems import internal_problem, problem
@@ -67,8 +66,8 @@ class Outermost:
             await self._app(scope, receive, send)
             return
         begun_s = self._monotonic_s()
-        headers = Headers(scope=scope)
-        given = headers.get(REQUEST_ID_HEADER, "")
+        headers = dict(reversed(scope["headers"]))  # of two of one name the first counts
+        given = headers.get(_REQUEST_ID_RAW, b"").decode("latin-1")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
         status = 0
@@ -100,12 +99,12 @@ class Outermost:
         finally:
             self._tell(scope, status, self._monotonic_s() - begun_s, request_id)
 
-    async def _read_body(self, headers: Headers, receive: Receive) -> list[Message] | None:
+    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> list[Message] | None:
         """The messages of the body; None if it is too large, in which case it was read for nothing."""
-        length = headers.get("content-length")
-        if length is None and "transfer-encoding" not in headers:
+        length = headers.get(b"content-length")
+        if length is None and b"transfer-encoding" not in headers:
             return []
-        expected = int(length) if length is not None and length.isdecimal() else 0
+        expected = int(length) if length is not None and length.isdigit() else 0
         if expected > self._max_body_bytes * DRAINED_BODIES:
             return None
         kept: list[Message] | None = []

@@ -151,3 +151,20 @@ def test_too_many_positions_on_their_way_are_refused() -> None:
         await ours.append(Shard(0), positions(10))
 
     run(scene())
+
+
+def test_a_request_that_goes_away_costs_the_others_nothing() -> None:
+    async def scene() -> None:
+        line = Line()
+        line.gate.clear()
+        ours = appender(line)
+        gone = asyncio.create_task(ours.append(Shard(0), positions(3)))
+        stays = asyncio.create_task(ours.append(Shard(0), positions(2)))
+        await asyncio.sleep(0.01)
+        gone.cancel()
+        line.gate.set()
+        await stays
+        assert gone.cancelled()
+        assert line.pipelines == [[("t:{0}:positions", 5)]]
+
+    run(scene())

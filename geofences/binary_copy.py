@@ -1,4 +1,4 @@
-"""Columns to PostgreSQL's binary COPY format, without a Python object a row.
+"""Columns of rows on their way to PostgreSQL: its binary COPY format, without a Python object a row, or plain values.
 
 Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 TRAILER: Final = struct.pack(">h", -1)
+PG_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 PG_EPOCH_US: Final = 946_684_800_000_000
 """PostgreSQL counts microseconds from 2000."""
 
@@ -30,15 +32,30 @@ class Column:
 
     name: str
     kind: str
-    """As numpy writes it, big endian: >i2, >i4, >i8, >f4, >f8."""
+    """As numpy writes it, big endian: >i2, >i4, >i8, >f4, >f8; >i1 is a boolean."""
     values: NDArray[Any]
     null: NDArray[np.bool_] | None = None
     words: tuple[bytes, ...] | None = None
+    is_time: bool = False
+
+    def python(self) -> list[Any]:
+        """The values as psycopg2 takes them."""
+        values: list[Any] = self.values.tolist()
+        if self.words is not None:
+            values = [self.words[int(code)].decode() for code in values]
+        elif self.is_time:
+            values = [PG_EPOCH + timedelta(microseconds=us) for us in values]
+        elif self.kind == ">i1":
+            values = list(map(bool, values))
+        if self.null is None:
+            return values
+        return [None if null else value for value, null in zip(values, self.null.tolist(), strict=True)]
 
 
 def times(name: str, us: Int64s, *, none_us: int | None = None) -> Column:
     """A timestamptz column of microseconds since 1970; `none_us` stands for NULL."""
-    return Column(name, ">i8", us - PG_EPOCH_US, None if none_us is None else us == none_us)
+    null = None if none_us is None else us == none_us
+    return Column(name, ">i8", np.where(us == none_us, 0, us - PG_EPOCH_US), null, is_time=True)
 
 
 def words(name: str, codes: NDArray[Any], names: Sequence[str | None]) -> Column:

@@ -149,6 +149,8 @@ class Engine:
 
     def _take_over(self, taken: Iterable[Shard]) -> None:
         shards = sorted(taken)
+        if not shards:
+            return
         self._look_after_log({shard: self._leases.place(shard).offset for shard in shards})
         self._load([shard for shard in shards if shard not in self._places])
         for gone in self._leases.renew():  # a long take-over must not cost what is taken over already

@@ -48,6 +48,9 @@ SOUTH_DEG, HEIGHT_DEG = 60.0, 0.5
 WEST_DEG, WIDTH_DEG = 24.0, 1.0
 COPY_ROWS = 60_000
 DELIVERIES = 400
+FIRST_DELIVERIES = 40
+"""Not counted: processes connect, and compiled code is read from the disk."""
+PATIENCE_S = 20.0
 DELIVERIES_A_SECOND = 20.0
 SEED = 20_261_122
 PG_EPOCH_US = 946_684_800_000_000
@@ -272,13 +275,20 @@ async def _deliver(home: BenchHome) -> dict[str, float]:
         headers = {"Authorization": f"Bearer {home.secret_key}"}
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
             sent_s = await _walk_in(client, sink)
-            deadline = time.perf_counter() + 20
-            while len(sink.arrived_s) < len(sent_s) and time.perf_counter() < deadline:  # noqa: ASYNC110 - nobody else counts
-                await asyncio.sleep(0.05)
+            await _arrived(sink, len(sent_s))
     await sink.close()
-    took_ms = sorted(1e3 * (sink.arrived_s[path] - at_s) for path, at_s in sent_s.items() if path in sink.arrived_s)
-    assert len(took_ms) == len(sent_s), f"{len(sent_s) - len(took_ms)} of {len(sent_s)} messages did not arrive"
+    missing = sent_s.keys() - sink.arrived_s.keys()
+    assert not missing, f"{len(missing)} of {len(sent_s)} messages did not arrive"
+    counted = list(sent_s.items())[FIRST_DELIVERIES:]
+    took_ms = sorted(1e3 * (sink.arrived_s[path] - at_s) for path, at_s in counted)
     return {"p50": median(took_ms), "p99": quantiles(took_ms, n=100)[98], "n": len(took_ms)}
+
+
+async def _arrived(sink: Sink, n: int) -> None:
+    """Waits until so many messages arrived, but not for ever."""
+    deadline = time.perf_counter() + PATIENCE_S
+    while len(sink.arrived_s) < n and time.perf_counter() < deadline:  # noqa: ASYNC110 - nobody else counts
+        await asyncio.sleep(0.05)
 
 
 async def _walk_in(client: httpx.AsyncClient, sink: Sink) -> dict[str, float]:
@@ -308,13 +318,15 @@ async def _walk_in(client: httpx.AsyncClient, sink: Sink) -> dict[str, float]:
     for move in ("submit", "approve"):
         await post(f"/v1/campaigns/{campaign['campaign_id']}/{move}", None)
     consents = [{"purpose": purpose, "version": "1", "at": clock.now().isoformat()} for purpose in ("location", "push")]
-    for i in range(DELIVERIES):
+    for i in range(FIRST_DELIVERIES + DELIVERIES):
         channels = [{"type": "webhook", "address": f"{sink.url}/{i}"}]
         await post("/v1/devices", {"device_id": f"walker-{i}", "channels": channels, "consents": consents})
     await asyncio.sleep(3)  # the fence takes effect, and the processes are up
     sent_s: dict[str, float] = {}
     waiting = []
-    for i in range(DELIVERIES):
+    for i in range(FIRST_DELIVERIES + DELIVERIES):
+        if i == FIRST_DELIVERIES:
+            await _arrived(sink, FIRST_DELIVERIES)
         position = {**center, "recorded_at": clock.now().isoformat(), "accuracy_m": 5}
         sent_s[f"/{i}"] = time.perf_counter()
         body = {"device_id": f"walker-{i}", "positions": [position]}

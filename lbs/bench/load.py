@@ -81,6 +81,7 @@ class Sink:
         self.arrived_s: dict[str, float] = {}
         self.url = ""
         self._server: asyncio.Server | None = None
+        self._served: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -89,8 +90,14 @@ class Sink:
     async def close(self) -> None:
         assert self._server is not None
         self._server.close()
+        for connection in self._served.values():
+            connection.close()
+        await asyncio.gather(*self._served)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._served[task] = writer
         try:
             while True:
                 first = await reader.readexactly(1)
@@ -103,4 +110,7 @@ class Sink:
                 self.arrived_s.setdefault(path, came_s)
                 writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the sender has gone, or the sink closes
+        finally:
+            del self._served[task]
             writer.close()

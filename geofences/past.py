@@ -12,11 +12,11 @@ from geofences.memory import DeviceFacts
 from geofences.model import POSITION_DTYPE, DeviceId, EndedBy, TenantId, VisitStatus
 from geofences.refold import Story
 from geofences.sql import queries
-from geofences.states import ENDINGS, MOMENT_DTYPE, NONE_US, STATUSES
+from geofences.states import ENDINGS, MOMENT_DTYPE, NONE_US, STATUSES, Status
 from geofences.visits import NO_STORE, ShardPlace, to_datetime, to_us
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     import sqlalchemy as sa
@@ -62,32 +62,52 @@ class StoredPast:
 
     def good_since(self, device_ids: Sequence[DeviceId], since_us: int) -> Positions:
         """Their good positions from a time on, in order of device and time."""
-        since = [to_datetime(since_us)] * len(device_ids)
+        parameters = _each(device_ids, dict.fromkeys(device_ids, since_us))
         with self._database.connect() as connection:
-            parameters = {"device_ids": list(device_ids), "since_each": since}
             return _positions(connection.execute(queries("geofences")["good_positions_since"], parameters).all())
 
-    def story(self, device_id: DeviceId, since_us: int) -> Story:
-        """A device's past from the latest time on, at or before `since_us`, at which it was about no fence."""
-        who = {"device_id": device_id}
+    def stories(self, since_us: Mapping[DeviceId, int]) -> dict[DeviceId, Story]:
+        """Each device's past from the latest time on, at or before `since_us`, at which it was about no fence."""
+        start_us = dict(since_us)
+        visits = np.empty(0, dtype=MOMENT_DTYPE)
+        asked = list(start_us)
         with self._database.connect() as connection:
-            start_us = since_us
-            while True:
-                at = {**who, "since": to_datetime(start_us)}
-                visits = _moments(connection.execute(queries("geofences")["visits_not_settled"], at).all())
-                about = visits[visits["status"] != STATUSES.index(VisitStatus.RETRACTED)]
-                began_us = int(about["entered_us"].min(initial=start_us))
-                if began_us >= start_us:
-                    break
-                start_us = began_us
-            positions = _positions(connection.execute(queries("geofences")["positions_since"], at).all())
-            before = connection.execute(queries("geofences")["trust_before"], at).first()
-        return Story(
-            positions=positions,
-            visits=visits,
-            good=None if before is None else (to_us(before.recorded_at), before.lat, before.lng),
-            suspects=() if before is None or before.at is None else _fixes(before.at, before.lats, before.lngs),
-        )
+            while asked:
+                rows = connection.execute(queries("geofences")["visits_not_settled"], _each(asked, start_us)).all()
+                visits = np.concatenate([visits[~np.isin(visits["device_id"], asked)], _moments(rows)])
+                asked = _began_before(visits, start_us)
+            wanted = _each(list(start_us), start_us)
+            positions = _positions(connection.execute(queries("geofences")["positions_since"], wanted).all())
+            before = {row.device_id: row for row in connection.execute(queries("geofences")["trust_before"], wanted)}
+        return {
+            device_id: Story(
+                positions=positions[positions["device_id"] == device_id],
+                visits=visits[visits["device_id"] == device_id],
+                good=None if row is None else (to_us(row.recorded_at), row.lat, row.lng),
+                suspects=() if row is None or row.at is None else _fixes(row.at, row.lats, row.lngs),
+            )
+            for device_id in start_us
+            for row in [before.get(device_id)]
+        }
+
+
+def _each(device_ids: Sequence[DeviceId], since_us: Mapping[DeviceId, int]) -> dict[str, Any]:
+    return {
+        "device_ids": list(device_ids),
+        "since_each": [to_datetime(since_us[device_id]) for device_id in device_ids],
+    }
+
+
+def _began_before(visits: Moments, start_us: dict[DeviceId, int]) -> list[DeviceId]:
+    """Devices of which a visit began before the start of their story; moves the start there."""
+    earlier = []
+    about = visits[visits["status"] != Status.RETRACTED]
+    for device_id in map(DeviceId, np.unique(about["device_id"]).tolist()):
+        began_us = int(about["entered_us"][about["device_id"] == device_id].min())
+        if began_us < start_us[device_id]:
+            start_us[device_id] = began_us
+            earlier.append(device_id)
+    return earlier
 
 
 def _fixes(
@@ -105,10 +125,12 @@ def unfinished(connection: sa.Connection, shards: Sequence[Shard]) -> tuple[Mome
     """What `Tracker.restore` takes: live visits of some shards, and good positions since their rows were written."""
     rows = connection.execute(queries("geofences")["unfinished_visits"], {"shards": list(shards)}).all()
     visits = _moments(rows)
-    since: dict[int, int] = {}
-    for device_id, as_of_us in zip(visits["device_id"].tolist(), visits["as_of_us"].tolist(), strict=True):
+    since: dict[DeviceId, int] = {}
+    for device_id, as_of_us in zip(
+        map(DeviceId, visits["device_id"].tolist()), visits["as_of_us"].tolist(), strict=True
+    ):
         since[device_id] = min(as_of_us, since.get(device_id, as_of_us))
-    parameters = {"device_ids": list(since), "since_each": list(map(to_datetime, since.values()))}
+    parameters = _each(list(since), since)
     positions = connection.execute(queries("geofences")["good_positions_since"], parameters).all()
     return visits, _positions(positions)
 
@@ -119,20 +141,7 @@ def _us(at: datetime | None) -> int:
 
 def _positions(rows: Sequence[Any]) -> Positions:
     """Rows of `positions` as the log packs them."""
-    packed = np.zeros(len(rows), dtype=POSITION_DTYPE)
-    for i, row in enumerate(rows):
-        packed[i] = (
-            row.device_id,
-            row.tenant_id,
-            to_us(row.recorded_at),
-            to_us(row.received_at),
-            row.lat,
-            row.lng,
-            np.nan if row.accuracy_m is None else row.accuracy_m,
-            np.nan if row.speed_mps is None else row.speed_mps,
-            row.flags,
-        )
-    return packed
+    return np.array([tuple(row) for row in rows], dtype=POSITION_DTYPE)
 
 
 def _moments(rows: Sequence[Any]) -> Moments:

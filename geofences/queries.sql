@@ -66,38 +66,49 @@ WHERE shard = ANY(CAST(:shards AS smallint[])) AND status IN ('candidate', 'open
 ORDER BY visit_id
 
 -- name: visits_not_settled
--- of one device, all that a position from :since on can change; retracted ones say what they were told to be
-SELECT * FROM geofences.visits
-WHERE tenant_id = (SELECT tenant_id FROM geofences.devices WHERE device_id = :device_id)
-  AND device_id = :device_id AND (settled_at IS NULL OR settled_at >= :since)
-ORDER BY entered_at, fence_id
+-- of several devices, all that a position can change from a time on; retracted ones say what they were told to be
+SELECT v.*
+FROM unnest(CAST(:device_ids AS bigint[]), CAST(:since_each AS timestamptz[])) AS wanted(device_id, since)
+JOIN geofences.devices AS d ON d.device_id = wanted.device_id
+JOIN geofences.visits AS v ON v.tenant_id = d.tenant_id AND v.device_id = wanted.device_id
+WHERE v.settled_at IS NULL OR v.settled_at >= wanted.since
+ORDER BY v.device_id, v.entered_at, v.fence_id
 
 -- name: positions_since
-SELECT * FROM geofences.positions
-WHERE device_id = :device_id AND recorded_at >= :since
-ORDER BY recorded_at
+-- of several devices, each from a time of its own on; in this and all others, columns are those of POSITION_DTYPE
+SELECT p.device_id, p.tenant_id, CAST(extract(epoch FROM p.recorded_at) * 1000000 AS bigint) AS recorded_us,
+       CAST(extract(epoch FROM p.received_at) * 1000000 AS bigint) AS received_us, p.lat, p.lng,
+       coalesce(p.accuracy_m, 'NaN') AS accuracy_m, coalesce(p.speed_mps, 'NaN') AS speed_mps, p.flags
+FROM unnest(CAST(:device_ids AS bigint[]), CAST(:since_each AS timestamptz[])) AS wanted(device_id, since)
+JOIN geofences.positions AS p ON p.device_id = wanted.device_id AND p.recorded_at >= wanted.since
+ORDER BY p.device_id, p.recorded_at
 
 -- name: good_positions_since
 -- of several devices, each from a time of its own on
-SELECT p.* FROM unnest(CAST(:device_ids AS bigint[]), CAST(:since_each AS timestamptz[])) AS wanted(device_id, since)
+SELECT p.device_id, p.tenant_id, CAST(extract(epoch FROM p.recorded_at) * 1000000 AS bigint) AS recorded_us,
+       CAST(extract(epoch FROM p.received_at) * 1000000 AS bigint) AS received_us, p.lat, p.lng,
+       coalesce(p.accuracy_m, 'NaN') AS accuracy_m, coalesce(p.speed_mps, 'NaN') AS speed_mps, p.flags
+FROM unnest(CAST(:device_ids AS bigint[]), CAST(:since_each AS timestamptz[])) AS wanted(device_id, since)
 JOIN geofences.positions AS p ON p.device_id = wanted.device_id AND p.recorded_at >= wanted.since
 WHERE p.flags = 0
 ORDER BY p.device_id, p.recorded_at, p.lat, p.lng
 
 -- name: trust_before
--- the last good position before :since, and what was doubted between
-SELECT good.recorded_at, good.lat, good.lng, suspects.at, suspects.lats, suspects.lngs
-FROM (
-    SELECT recorded_at, lat, lng FROM geofences.positions
-    WHERE device_id = :device_id AND recorded_at < :since AND flags = 0 ORDER BY recorded_at DESC LIMIT 1
-) AS good
+-- of several devices, each before a time of its own: the last good position, and what was doubted between
+SELECT wanted.device_id, good.recorded_at, good.lat, good.lng, suspects.at, suspects.lats, suspects.lngs
+FROM unnest(CAST(:device_ids AS bigint[]), CAST(:since_each AS timestamptz[])) AS wanted(device_id, since)
+JOIN LATERAL (
+    SELECT p.recorded_at, p.lat, p.lng FROM geofences.positions AS p
+    WHERE p.device_id = wanted.device_id AND p.recorded_at < wanted.since AND p.flags = 0
+    ORDER BY p.recorded_at DESC LIMIT 1
+) AS good ON true
 LEFT JOIN LATERAL (
     SELECT array_agg(p.recorded_at ORDER BY p.recorded_at) AS at,
            array_agg(p.lat ORDER BY p.recorded_at) AS lats,
            array_agg(p.lng ORDER BY p.recorded_at) AS lngs
     FROM geofences.positions AS p
-    WHERE p.device_id = :device_id AND p.flags = 4
-      AND p.recorded_at > good.recorded_at AND p.recorded_at < :since
+    WHERE p.device_id = wanted.device_id AND p.flags = 4
+      AND p.recorded_at > good.recorded_at AND p.recorded_at < wanted.since
 ) AS suspects ON true
 
 -- name: device_facts
@@ -134,7 +145,9 @@ LEFT JOIN LATERAL (
 WHERE d.device_id = ANY(CAST(:device_ids AS bigint[]))
 
 -- name: positions_at
-SELECT p.*
+SELECT p.device_id, p.tenant_id, CAST(extract(epoch FROM p.recorded_at) * 1000000 AS bigint) AS recorded_us,
+       CAST(extract(epoch FROM p.received_at) * 1000000 AS bigint) AS received_us, p.lat, p.lng,
+       coalesce(p.accuracy_m, 'NaN') AS accuracy_m, coalesce(p.speed_mps, 'NaN') AS speed_mps, p.flags
 FROM unnest(CAST(:device_ids AS bigint[]), CAST(:recorded_at AS timestamptz[])) AS wanted(device_id, recorded_at)
 JOIN geofences.positions AS p ON p.device_id = wanted.device_id AND p.recorded_at = wanted.recorded_at
 

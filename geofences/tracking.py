@@ -47,8 +47,8 @@ class Past(Protocol):
     def good_since(self, device_ids: Sequence[DeviceId], since_us: int) -> Positions:
         """Their good positions from a time on."""
 
-    def story(self, device_id: DeviceId, since_us: int) -> Story:
-        """A device's past from the latest time on, at or before `since_us`, at which it was about no fence."""
+    def stories(self, since_us: Mapping[DeviceId, int]) -> Mapping[DeviceId, Story]:
+        """Each device's past from the latest time on, at or before `since_us`, at which it was about no fence."""
 
 
 @dataclass(slots=True)
@@ -149,20 +149,21 @@ class Tracker:
             buffer_m = tables.profiles["exit_buffer_m"][tables.fences["profile"][slot]]
             at = np.full(len(seen), slot, dtype=np.int32)
             near |= self.index.measure(at, *(np.ascontiguousarray(seen[name]) for name in ("lat", "lng"))) >= -buffer_m
-        for device_id in np.unique(seen["device_id"][near]).tolist():
+        device_ids = list(map(DeviceId, np.unique(seen["device_id"][near]).tolist()))
+        nothing = np.empty(0, dtype=POSITION_DTYPE)
+        for device_id, story in self._stories(dict.fromkeys(device_ids, effective_us)).items():
             row = self.memory.row_of(device_id)
             scope = TenantId(int(self.memory.world.devices["scope"][row]))
             settled_us = self._settled_us.get((shard_of(device_id), scope), effective_us)
-            nothing = np.empty(0, dtype=POSITION_DTYPE)
             self._fold_again(
                 row,
                 nothing,
+                story,
                 effects,
                 settled_us=settled_us,
                 clock_us=settled_us,
                 filtered=True,
                 because="fence_changed",
-                since_us=effective_us,
             )
 
     def _may_have_acted(self, row: int, k: int) -> None:
@@ -257,15 +258,20 @@ class Tracker:
         entries: Mapping[Shard, tuple[str, Entry]],
         effects: Effects,
     ) -> None:
-        for d, own in sorted(late.items(), key=lambda item: int(batch.rows.positions["device_id"][item[1][0]])):
+        positions = {
+            DeviceId(int(self.memory.world.devices["device_id"][d])): batch.rows.positions[own]
+            for d, own in late.items()
+        }
+        earliest_us = {device_id: int(rows["recorded_us"].min()) for device_id, rows in sorted(positions.items())}
+        for device_id, story in self._stories(earliest_us).items():
             self._drain(effects)
-            shard = shard_of(int(self.memory.world.devices["device_id"][d]))
+            shard = shard_of(device_id)
             _, entry = entries[shard]
             settled_us = max(_settled_us(entry), self._settled_us.get((shard, entry.scope), NONE_US))
-            positions = batch.rows.positions[own]
             self._fold_again(
-                d,
-                positions,
+                self.memory.row_of(device_id),
+                positions[device_id],
+                story,
                 effects,
                 settled_us=settled_us,
                 clock_us=entry.clock_us,
@@ -273,27 +279,31 @@ class Tracker:
                 because="late_position",
             )
 
+    def _stories(self, from_us: Mapping[DeviceId, int]) -> Mapping[DeviceId, Story]:
+        """What is to be folded again if something changes from these times on."""
+        if not from_us:
+            return {}
+        lookback_us = int(self.index.tables.profiles["enter_after_us"].max(initial=0))
+        return self._past.stories({device_id: at_us - lookback_us for device_id, at_us in from_us.items()})
+
     def _fold_again(
         self,
         d: int,
         late: Positions,
+        story: Story,
         effects: Effects,
         *,
         settled_us: int,
         clock_us: int,
         filtered: bool,
         because: str,
-        since_us: int = NEVER_US,
     ) -> None:
-        device_id = DeviceId(int(self.memory.world.devices["device_id"][d]))
-        from_us = min([since_us, *late["recorded_us"].tolist()])
-        lookback_us = int(self.index.tables.profiles["enter_after_us"].max(initial=0))
         outcome = refold(
             self.memory,
             self.index,
             d,
             late,
-            self._past.story(device_id, from_us - lookback_us),
+            story,
             settled_us=settled_us,
             clock_us=clock_us,
             filtered=filtered,

@@ -20,7 +20,7 @@ from geofences.states import MOMENT_DTYPE, NONE_US
 from geofences.tracking import Effects, Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from geofences.model import Positions
 
@@ -42,9 +42,10 @@ class _NoPast:
     def good_since(self, _device_ids: object, _since_us: int) -> Positions:
         return np.empty(0, dtype=POSITION_DTYPE)
 
-    def story(self, _device_id: DeviceId, _since_us: int) -> Story:
+    def stories(self, since_us: Mapping[DeviceId, int]) -> dict[DeviceId, Story]:
         nothing = np.empty(0, dtype=MOMENT_DTYPE)
-        return Story(positions=np.empty(0, dtype=POSITION_DTYPE), visits=nothing, good=None, suspects=())
+        story = Story(positions=np.empty(0, dtype=POSITION_DTYPE), visits=nothing, good=None, suspects=())
+        return dict.fromkeys(since_us, story)
 
 
 def warm_up() -> None:

@@ -22,7 +22,7 @@ from lbs.bench.engine_peer import Timed
 from lbs.bench.engine_workload import BEGIN_S, US_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from geofences.batch import Identity
     from geofences.model import Bools, DeviceId, Int64s, Positions, Shard
@@ -49,8 +49,8 @@ class _NoPast:
     def good_since(self, device_ids: Sequence[DeviceId], since_us: int) -> NoReturn:
         self._never(device_ids, since_us)
 
-    def story(self, device_id: DeviceId, since_us: int) -> NoReturn:
-        self._never(device_id, since_us)
+    def stories(self, since_us: Mapping[DeviceId, int]) -> NoReturn:
+        self._never(since_us)
 
     def _never(self, *_: object) -> NoReturn:
         raise AssertionError("every position of the workload is newer than its device's last")

@@ -59,9 +59,14 @@ class BenchHome:
 
     @contextmanager
     def api(self) -> Iterator[str]:
+        with self.api_process() as (url, _):
+            yield url
+
+    @contextmanager
+    def api_process(self) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         port = choose_port(None)
-        with self.process("lbs", "api", "--port", str(port)):
-            yield _ready(f"http://127.0.0.1:{port}")
+        with self.process("lbs", "api", "--port", str(port)) as child:
+            yield _ready(f"http://127.0.0.1:{port}"), child
 
     @contextmanager
     def baseline(self) -> Iterator[str]:

@@ -58,7 +58,7 @@ PG_EPOCH_US = 946_684_800_000_000
 
 def run(home: BenchHome, *, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
     """All parts in order; `seconds` is how long each HTTP figure is measured, in rounds."""
-    put_circles(home, _circles(), profile="standard")
+    put_circles(home, circles(), profile="standard")
     _create_devices(home, DEVICES)
     result: dict[str, Any] = {"http": {}, "decode_only": {}, "devices": DEVICES, "fences": FENCES}
     with home.api() as url, home.baseline() as floor_url:
@@ -94,7 +94,7 @@ def _places(rng: np.random.Generator, n: int) -> tuple[Any, Any]:
     return SOUTH_DEG + rng.uniform(0, HEIGHT_DEG, n), WEST_DEG + rng.uniform(0, WIDTH_DEG, n)
 
 
-def _circles() -> list[Circle]:
+def circles() -> list[Circle]:
     rng = np.random.default_rng(SEED)
     lat, lng = _places(rng, FENCES)
     radius_m = rng.uniform(60, 300, FENCES)

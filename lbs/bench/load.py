@@ -35,7 +35,7 @@ def request_bytes(
     return head.encode() + body
 
 
-async def _answer(reader: asyncio.StreamReader) -> bytes:
+async def status_of(reader: asyncio.StreamReader) -> bytes:
     """Reads one response; its status line."""
     head = await reader.readuntil(b"\r\n\r\n")
     lower = head.lower()
@@ -60,7 +60,7 @@ async def hammer(
         while time.perf_counter() - begin < seconds or tally.answers < at_least:
             sent = time.perf_counter()
             writer.write(requests[i % len(requests)])
-            status = await _answer(reader)
+            status = await status_of(reader)
             tally.latencies_s.append(time.perf_counter() - sent)
             if status.endswith(expect):
                 tally.answers += 1

@@ -16,7 +16,7 @@ from geofences.states import ENDINGS, MOMENT_DTYPE, NONE_US, STATUSES, Status, T
 from geofences.tracking import Effects, Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from geofences.index import FenceIndex
     from geofences.model import Positions
@@ -57,7 +57,10 @@ class MemoryPast:
         ]
         return _table(rows)
 
-    def story(self, device_id: DeviceId, since_us: int) -> Story:
+    def stories(self, since_us: Mapping[DeviceId, int]) -> dict[DeviceId, Story]:
+        return {device_id: self._story(device_id, at_us) for device_id, at_us in since_us.items()}
+
+    def _story(self, device_id: DeviceId, since_us: int) -> Story:
         start_us = since_us
         while True:
             visits = self._not_settled(device_id, start_us)

@@ -94,3 +94,46 @@ UNION ALL
 SELECT 'exit', trace, fence_id, recorded_us, received_us FROM steps WHERE was_inside AND NOT inside
 UNION ALL
 SELECT 'dwell', trace, fence_id, recorded_us, received_us FROM dwells
+
+-- The oracle of `lbs bench soak`: every believed position of some devices, and whether PostGIS and the ledger hold it
+-- inside, fence by fence, in whatever version was in force.
+
+-- name: soak_versions
+CREATE TEMPORARY TABLE soak_versions AS
+SELECT fence_id, center, radius_m, effective_at, ended_at FROM geofences.fence_versions WHERE tenant_id = :tenant_id
+
+-- name: soak_versions_index
+CREATE INDEX ON soak_versions USING gist (center)
+
+-- name: soak_positions
+CREATE TEMPORARY TABLE soak_positions AS
+SELECT device_id, recorded_at, ST_SetSRID(ST_MakePoint(lng, lat), 4326)::geography AS at
+FROM geofences.positions
+WHERE device_id = ANY(CAST(:device_ids AS bigint[])) AND flags = 0
+
+-- name: soak_wrong_pairs
+WITH expected AS (
+    SELECT p.device_id, v.fence_id, p.recorded_at
+    FROM soak_positions AS p
+    JOIN soak_versions AS v
+      ON ST_DWithin(v.center, p.at, :widest_m) AND ST_DWithin(v.center, p.at, v.radius_m, true)
+     AND v.effective_at <= p.recorded_at AND (v.ended_at IS NULL OR p.recorded_at < v.ended_at)
+),
+told AS (
+    SELECT p.device_id, v.fence_id, p.recorded_at
+    FROM geofences.visits AS v
+    JOIN soak_positions AS p
+      ON p.device_id = v.device_id AND p.recorded_at >= v.entered_at
+     AND (v.exited_at IS NULL OR p.recorded_at < v.exited_at)
+    WHERE v.device_id = ANY(CAST(:device_ids AS bigint[])) AND v.status IN ('open', 'closed')
+),
+differing AS (
+    SELECT device_id, fence_id, recorded_at, told.fence_id IS NULL AS missing
+    FROM expected FULL JOIN told USING (device_id, fence_id, recorded_at)
+    WHERE expected IS NULL OR told IS NULL
+)
+SELECT (SELECT count(*) FROM soak_positions) AS positions,
+       (SELECT count(*) FROM expected) AS pairs,
+       count(*) FILTER (WHERE missing) AS missing,
+       count(*) FILTER (WHERE NOT missing) AS extra
+FROM differing

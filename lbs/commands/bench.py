@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lbs.commands.bench_engine import engine
+from lbs.commands.bench_soak import soak
 from lbs.commands.bench_traces import traces
 from lbs.commands.terminal import Json, answer, say
 from lbs.settings import Settings
@@ -19,6 +20,7 @@ bench = typer.Typer(help="The published benchmarks; each starts private servers 
 def register(app: typer.Typer) -> None:
     bench.command()(engine)
     bench.command()(traces)
+    bench.command()(soak)
     app.add_typer(bench, name="bench", rich_help_panel="Data")
 
 

@@ -59,7 +59,7 @@ PG_EPOCH_US = 946_684_800_000_000
 def run(home: BenchHome, *, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
     """All parts in order; `seconds` is how long each HTTP figure is measured, in rounds."""
     put_circles(home, circles(), profile="standard")
-    _create_devices(home, DEVICES)
+    put_devices(home, DEVICES)
     result: dict[str, Any] = {"http": {}, "decode_only": {}, "devices": DEVICES, "fences": FENCES}
     with home.api() as url, home.baseline() as floor_url:
         for batch in BATCHES:
@@ -75,7 +75,8 @@ def run(home: BenchHome, *, seconds: float, say: Callable[[str], None]) -> dict[
     return result
 
 
-def _create_devices(home: BenchHome, n: int) -> None:
+def put_devices(home: BenchHome, n: int) -> None:
+    """Devices d0, d1, ... that consented to everything."""
     engine = database(home.settings, Role.SYSTEM)
     with engine.begin() as connection:
         create_devices(

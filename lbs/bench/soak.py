@@ -15,7 +15,7 @@ import asyncio
 import itertools
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -26,17 +26,16 @@ import psutil
 import sqlalchemy as sa
 
 from geofences.sql import queries
-from geofences.store import create_devices, device_id_for
-from geofences.tables import ConsentSource, Purpose, fences
+from geofences.store import device_id_for
+from geofences.tables import fences
 from lbs import clock
 from lbs.bench.home import BenchHome, put_circles
-from lbs.bench.ingest import FENCES, HEIGHT_DEG, SEED, SOUTH_DEG, WEST_DEG, WIDTH_DEG, circles
+from lbs.bench.ingest import FENCES, HEIGHT_DEG, SEED, SOUTH_DEG, WEST_DEG, WIDTH_DEG, circles, put_devices
 from lbs.bench.load import CONNECTIONS, request_bytes, status_of
 from lbs.local_process import choose_port
 from lbs.wiring import Role, database
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
 
 DEVICES: Final = 15_000
@@ -73,7 +72,7 @@ class Walkers:
     """Where every device is at any time; each has a time of its own up to which it has reported."""
 
     rng: np.random.Generator
-    n: int = DEVICES
+    n: int
 
     def __post_init__(self) -> None:
         self.lat = SOUTH_DEG + self.rng.uniform(0, HEIGHT_DEG, self.n)
@@ -136,12 +135,12 @@ class Road:
 
 def run(
     home: BenchHome, *, minutes: float, share: float, edits_a_second: float, say: Callable[[str], None],
-    forward: Callable[[int], None],
+    forward: Callable[[int], None], devices: int = DEVICES, measured_s: float = MEASURED_S,
 ) -> dict[str, Any]:  # fmt: skip
     """`forward` is called with every second of the load that has passed."""
     put_circles(home, circles(), profile="plain")
-    _create_devices(home)
-    say(f"{DEVICES:,} devices and {FENCES:,} fences are there")
+    put_devices(home, devices)
+    say(f"{devices:,} devices and {FENCES:,} fences are there")
     metrics_port = choose_port(None)
     home = replace(home, environment={**home.environment, "LBS_METRICS_PORT": str(metrics_port)})
     with home.process("lbs", "engine") as engine, home.api_process() as (url, api):
@@ -149,23 +148,31 @@ def run(
             home=home,
             url=url,
             metrics_url=f"http://127.0.0.1:{metrics_port}/metrics",
-            engine=_lowest(engine),
-            api=_lowest(api),
-            walkers=Walkers(np.random.default_rng(SEED)),
+            engine=psutil.Process(engine.pid),
+            api=psutil.Process(api.pid),
+            walkers=Walkers(np.random.default_rng(SEED), devices),
         )
         result = asyncio.run(
-            _load(road, seconds=60 * minutes, share=share, edits_a_second=edits_a_second, say=say, forward=forward)
+            _load(
+                road,
+                seconds=60 * minutes,
+                share=share,
+                edits_a_second=edits_a_second,
+                measured_s=measured_s,
+                say=say,
+                forward=forward,
+            )
         )
     say("PostGIS and the ledger are compared")
-    return {**result, **_check(home), "looks": [vars_of(look) for look in road.looks]}
+    return {**result, **check(home, devices), "looks": [asdict(look) for look in road.looks]}
 
 
 async def _load(
-    road: Road, *, seconds: float, share: float, edits_a_second: float, say: Callable[[str], None],
-    forward: Callable[[int], None],
+    road: Road, *, seconds: float, share: float, edits_a_second: float, measured_s: float,
+    say: Callable[[str], None], forward: Callable[[int], None],
 ) -> dict[str, Any]:  # fmt: skip
     async with httpx.AsyncClient(timeout=30) as client:
-        most = await _most(road, client)
+        most = await _most(road, client, measured_s)
         say(f"the road carries {most:,.0f} positions/s")
         await _drained(road, client)
         rate = share * most
@@ -191,7 +198,7 @@ async def _load(
     }
 
 
-async def _most(road: Road, client: httpx.AsyncClient) -> float:
+async def _most(road: Road, client: httpx.AsyncClient, measured_s: float) -> float:
     """Positions a second that are answered and handled while requests come as fast as the engine keeps up."""
     begin_s = time.perf_counter()
     begin_at_s = clock.now().timestamp() - 3_600
@@ -204,21 +211,21 @@ async def _most(road: Road, client: httpx.AsyncClient) -> float:
         reader, writer = await _connected(road)
         while not over:
             await may.wait()
-            turn, i = divmod(next(turns), DEVICES)
+            turn, i = divmod(next(turns), road.walkers.n)
             await road.send(reader, writer, i, begin_at_s + REPORTED_TOGETHER * turn + np.arange(REPORTED_TOGETHER))
         writer.close()
 
     senders = [asyncio.create_task(one()) for _ in range(CONNECTIONS)]
     marks: list[tuple[float, int]] = []
     measured_from_s = np.inf
-    while not marks or marks[-1][0] < measured_from_s + MEASURED_S:
+    while not marks or marks[-1][0] < measured_from_s + measured_s:
         await asyncio.sleep(0.1)
         look = await road.look(client, begin_s)
         if road.answered - look.handled > MOST_BEHIND:
             may.clear()
         else:
             may.set()
-        if measured_from_s == np.inf and road.answered > DEVICES * REPORTED_TOGETHER:
+        if measured_from_s == np.inf and road.answered > road.walkers.n * REPORTED_TOGETHER:
             measured_from_s = look.at_s + SETTLING_S
         if look.at_s >= measured_from_s:
             marks.append((look.at_s, look.handled))
@@ -235,7 +242,7 @@ async def _steady(
     """Requests by the clock; how late the latest one was sent, seconds."""
     begin_s = time.perf_counter()
     began_at_s = clock.now().timestamp()
-    every_s = DEVICES / rate  # between two positions of a device
+    every_s = road.walkers.n / rate  # between two positions of a device
     steps_s = every_s * np.arange(1 - REPORTED_TOGETHER, 1)
     requests: Iterator[int] = iter(range(int(seconds * rate / REPORTED_TOGETHER)))
     latest_s = 0.0
@@ -249,7 +256,7 @@ async def _steady(
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             latest_s = max(latest_s, -wait_s)
-            await road.send(reader, writer, k % DEVICES, began_at_s + due_s + steps_s)
+            await road.send(reader, writer, k % road.walkers.n, began_at_s + due_s + steps_s)
         writer.close()
 
     async def watch() -> None:
@@ -322,14 +329,6 @@ async def _connected(road: Road) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return await asyncio.open_connection(parts.hostname, parts.port)
 
 
-def _lowest(process: subprocess.Popen[bytes]) -> psutil.Process:
-    return psutil.Process(process.pid)
-
-
-def vars_of(look: Look) -> dict[str, Any]:
-    return {name: getattr(look, name) for name in Look.__slots__}
-
-
 def _fence_ids(home: BenchHome) -> dict[str, str]:
     engine = database(home.settings, Role.SYSTEM)
     with engine.connect() as connection:
@@ -340,25 +339,11 @@ def _fence_ids(home: BenchHome) -> dict[str, str]:
     return {row.external_id: str(row.fence_id) for row in rows}
 
 
-def _create_devices(home: BenchHome) -> None:
-    engine = database(home.settings, Role.SYSTEM)
-    with engine.begin() as connection:
-        create_devices(
-            connection,
-            tenant_id=home.tenant_id,
-            external_ids=[f"d{i}" for i in range(DEVICES)],
-            purposes=(Purpose.LOCATION,),
-            source=ConsentSource.SERVER,
-            at=clock.now(),
-        )
-    engine.dispose()
-
-
-def _check(home: BenchHome) -> dict[str, int]:
+def check(home: BenchHome, devices: int) -> dict[str, int]:
     """Positions of some devices, the pairs that PostGIS finds, and those that the ledger lacks or has too many."""
     own = queries("lbs.bench")
-    step = DEVICES // CHECKED_DEVICES
-    ids = [device_id_for(home.tenant_id, f"d{i}") for i in range(0, DEVICES, step)]
+    step = max(1, devices // CHECKED_DEVICES)
+    ids = [device_id_for(home.tenant_id, f"d{i}") for i in range(0, devices, step)]
     engine = database(home.settings, Role.SYSTEM)
     with engine.begin() as connection:
         connection.execute(own["soak_versions"], {"tenant_id": home.tenant_id})

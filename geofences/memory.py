@@ -192,12 +192,11 @@ class Memory:
         inside = [row for row in about_some.tolist() if fence_id in tracks["fence_id"][self.tracks_of(row)]]
         return np.array(inside, dtype=np.int64)
 
-    def newer_than(self, at_us: int, *, tenant_id: int) -> Int64s:
-        """Rows of a tenant's devices with a position at that time or after."""
+    def beyond(self, at_us: int, *, tenant_id: int) -> Int64s:
+        """Rows of a tenant's devices that had a position, or of which a timer did something, at that time or after."""
         devices = self.world.devices[: self._top]
-        return np.flatnonzero(
-            (devices["used"] != 0) & (devices["tenant_id"] == tenant_id) & (devices["newest_us"] >= at_us)
-        )
+        own = (devices["used"] != 0) & (devices["tenant_id"] == tenant_id)
+        return np.flatnonzero(own & ((devices["newest_us"] >= at_us) | (devices["acted_us"] >= at_us)))
 
     def tracks_of(self, row: int) -> list[int]:
         """Rows in `world.tracks` of a device's live visits."""

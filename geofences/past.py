@@ -9,7 +9,7 @@ import numpy as np
 from geofences.batch import identities
 from geofences.log import LIVE
 from geofences.memory import DeviceFacts
-from geofences.model import POSITION_DTYPE, DeviceId, EndedBy, TenantId, VisitStatus
+from geofences.model import POSITION_DTYPE, DeviceId, EndedBy, FenceId, TenantId, VisitStatus
 from geofences.refold import Story
 from geofences.sql import queries
 from geofences.states import ENDINGS, MOMENT_DTYPE, NONE_US, STATUSES, Status
@@ -65,6 +65,12 @@ class StoredPast:
         parameters = _each(device_ids, dict.fromkeys(device_ids, since_us))
         with self._database.connect() as connection:
             return _positions(connection.execute(queries("geofences")["good_positions_since"], parameters).all())
+
+    def visitors(self, fence_id: FenceId, device_ids: Sequence[DeviceId], since_us: int) -> set[DeviceId]:
+        """Those of the devices with a visit of the fence that was not settled by then."""
+        asked = {"fence_id": fence_id, "device_ids": list(device_ids), "since": to_datetime(since_us)}
+        with self._database.connect() as connection:
+            return set(map(DeviceId, connection.execute(queries("geofences")["fence_visitors"], asked).scalars()))
 
     def stories(self, since_us: Mapping[DeviceId, int]) -> dict[DeviceId, Story]:
         """Each device's past from the latest time on, at or before `since_us`, at which it was about no fence."""

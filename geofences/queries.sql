@@ -74,6 +74,14 @@ JOIN geofences.visits AS v ON v.tenant_id = d.tenant_id AND v.device_id = wanted
 WHERE v.settled_at IS NULL OR v.settled_at >= wanted.since
 ORDER BY v.device_id, v.entered_at, v.fence_id
 
+-- name: fence_visitors
+-- those of some devices with a visit of a fence that was not settled by :since
+SELECT DISTINCT v.device_id
+FROM unnest(CAST(:device_ids AS bigint[])) AS wanted(device_id)
+JOIN geofences.devices AS d ON d.device_id = wanted.device_id
+JOIN geofences.visits AS v ON v.tenant_id = d.tenant_id AND v.device_id = wanted.device_id
+WHERE v.fence_id = :fence_id AND (v.settled_at IS NULL OR v.settled_at >= :since)
+
 -- name: positions_since
 -- of several devices, each from a time of its own on; in this and all others, columns are those of POSITION_DTYPE
 SELECT p.device_id, p.tenant_id, CAST(extract(epoch FROM p.recorded_at) * 1000000 AS bigint) AS recorded_us,

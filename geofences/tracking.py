@@ -47,6 +47,9 @@ class Past(Protocol):
     def good_since(self, device_ids: Sequence[DeviceId], since_us: int) -> Positions:
         """Their good positions from a time on."""
 
+    def visitors(self, fence_id: FenceId, device_ids: Sequence[DeviceId], since_us: int) -> set[DeviceId]:
+        """Those of the devices with a visit of the fence that was not settled by then."""
+
     def stories(self, since_us: Mapping[DeviceId, int]) -> Mapping[DeviceId, Story]:
         """Each device's past from the latest time on, at or before `since_us`, at which it was about no fence."""
 
@@ -129,8 +132,8 @@ class Tracker:
     def fence_changed(self, fence_id: FenceId, effective_us: int, effects: Effects) -> None:
         """A version of a fence was closed or added: devices inside are looked at when that takes effect.
 
-        Devices with positions after that, near any version of the fence, are folded again: their positions were judged
-        by what was known then. All before must be committed.
+        If that is past, devices that had a visit of the fence then, or positions near any version of it since, are
+        folded again: they were judged by what was known. All before must be committed.
         """
         for row in self.memory.in_fence(fence_id).tolist():
             self._look_again(row)
@@ -138,18 +141,18 @@ class Tracker:
         if effective_us <= 0 or newest is None:
             return
         tables = self.index.tables
-        ahead = self.memory.newer_than(effective_us, tenant_id=int(tables.fences["tenant_id"][newest]))
-        if not len(ahead):
+        beyond = self.memory.beyond(effective_us, tenant_id=int(tables.fences["tenant_id"][newest]))
+        if not len(beyond):
             return
-        seen = self._past.good_since(
-            [DeviceId(int(d)) for d in self.memory.world.devices["device_id"][ahead]], effective_us
-        )
-        near = np.zeros(len(seen), dtype=np.bool_)
+        candidates = [DeviceId(int(d)) for d in self.memory.world.devices["device_id"][beyond]]
+        concerned = self._past.visitors(fence_id, candidates, effective_us)
+        seen = self._past.good_since(candidates, effective_us)
         for slot in np.flatnonzero(tables.fences["fence_id"] == fence_id).tolist():
             buffer_m = tables.profiles["exit_buffer_m"][tables.fences["profile"][slot]]
             at = np.full(len(seen), slot, dtype=np.int32)
-            near |= self.index.measure(at, *(np.ascontiguousarray(seen[name]) for name in ("lat", "lng"))) >= -buffer_m
-        device_ids = list(map(DeviceId, np.unique(seen["device_id"][near]).tolist()))
+            away_m = self.index.measure(at, *(np.ascontiguousarray(seen[name]) for name in ("lat", "lng")))
+            concerned.update(map(DeviceId, seen["device_id"][away_m >= -buffer_m].tolist()))
+        device_ids = sorted(concerned)
         nothing = np.empty(0, dtype=POSITION_DTYPE)
         for device_id, story in self._stories(dict.fromkeys(device_ids, effective_us)).items():
             row = self.memory.row_of(device_id)

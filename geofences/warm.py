@@ -42,6 +42,9 @@ class _NoPast:
     def good_since(self, _device_ids: object, _since_us: int) -> Positions:
         return np.empty(0, dtype=POSITION_DTYPE)
 
+    def visitors(self, _fence_id: object, _device_ids: object, _since_us: int) -> set[DeviceId]:
+        return set()
+
     def stories(self, since_us: Mapping[DeviceId, int]) -> dict[DeviceId, Story]:
         nothing = np.empty(0, dtype=MOMENT_DTYPE)
         story = Story(positions=np.empty(0, dtype=POSITION_DTYPE), visits=nothing, good=None, suspects=())

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from geofences.batch import Identity
-    from geofences.model import Bools, DeviceId, Int64s, Positions, Shard
+    from geofences.model import Bools, DeviceId, FenceId, Int64s, Positions, Shard
     from geofences.tracking import Effects
     from lbs.bench.engine_answers import Answers
     from lbs.bench.engine_ours import OurIndex
@@ -48,6 +48,9 @@ class _NoPast:
 
     def good_since(self, device_ids: Sequence[DeviceId], since_us: int) -> NoReturn:
         self._never(device_ids, since_us)
+
+    def visitors(self, fence_id: FenceId, device_ids: Sequence[DeviceId], since_us: int) -> NoReturn:
+        self._never(fence_id, device_ids, since_us)
 
     def stories(self, since_us: Mapping[DeviceId, int]) -> NoReturn:
         self._never(since_us)

@@ -10,7 +10,7 @@ import numpy as np
 from geofences.batch import identities
 from geofences.log import LIVE, Entry, EntryKind, shard_of
 from geofences.memory import DeviceFacts
-from geofences.model import POSITION_DTYPE, DeviceId, TenantId
+from geofences.model import POSITION_DTYPE, DeviceId, FenceId, TenantId
 from geofences.refold import Story, came_to_nothing
 from geofences.states import ENDINGS, MOMENT_DTYPE, NONE_US, STATUSES, Status, Told
 from geofences.tracking import Effects, Tracker
@@ -56,6 +56,13 @@ class MemoryPast:
             if row["recorded_us"] >= since_us and row["flags"] == GOOD
         ]
         return _table(rows)
+
+    def visitors(self, fence_id: FenceId, device_ids: Sequence[DeviceId], since_us: int) -> set[DeviceId]:
+        return {
+            device_id
+            for device_id in device_ids
+            if any(visit["fence_id"] == fence_id for visit in self._not_settled(device_id, since_us))
+        }
 
     def stories(self, since_us: Mapping[DeviceId, int]) -> dict[DeviceId, Story]:
         return {device_id: self._story(device_id, at_us) for device_id, at_us in since_us.items()}

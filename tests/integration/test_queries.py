@@ -18,7 +18,7 @@ pytestmark = pytest.mark.servers
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 PARAMETERS: dict[str, Any] = {
-    "shard": 1, "device_ids": [1], "recorded_at": [AT], "number": 0, "horizon_at": AT, "fence_ids": [1],
+    "shard": 1, "device_ids": [1], "recorded_at": [AT], "number": 0, "horizon_at": AT, "fence_ids": [1], "fence_id": 1,
     "campaign_ids": [1], "campaign_id": 1, "tenant_id": 1, "after": 0, "limit": 10, "seq": 0, "seqs": [1], "n": 1,
     "store_ids": [1], "store_id": 1, "reason": "stopped", "now": AT, "lease_until": AT, "state": "sent",
     "not_before": AT, "outcome_unknown": False, "notification_id": 1, "attempts": 1, "decision_ids": [1],
@@ -29,6 +29,8 @@ PARAMETERS: dict[str, Any] = {
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",
     ("geofences", "visits_not_settled"): "ix_visits_tenant_id_device_id_entered_at",
+    ("geofences", "fence_visitors"): "ix_visits_tenant_id_device_id_entered_at",
+    ("geofences", "trust_before"): "device_id_recorded_at_idx",
     ("geofences", "positions_since"): "device_id_recorded_at_idx",
     ("geofences", "good_positions_since"): "device_id_recorded_at_idx",
     ("geofences", "device_facts"): "device_id_recorded_at_idx",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from geofences.cover import cover
 from geofences.ids import visit_id
 from geofences.index import FenceIndex
-from geofences.model import PLAIN, POSITION_DTYPE, STANDARD, Circle, Fence, FenceId, LatLng
+from geofences.model import FOREVER_US, PLAIN, POSITION_DTYPE, STANDARD, Circle, Fence, FenceId, LatLng
 from geofences.states import EVENT_TYPES, NONE_US
+from geofences.tracking import Effects
 from lbs.bench.memory_past import Follower, MemoryPast, entry_of, tick
 from tests.support.reference import reference_ledger
 from tests.support.walks import DEVICES, START_US, TENANT, S, some_fences, some_order, some_walk
@@ -70,6 +72,38 @@ def test_the_ledger_does_not_depend_on_the_order_of_arrival(seed: int) -> None:
     found = _in_any_order(index, rows, end_us, rng).past
     assert found.ledger() == expected.ledger()
     assert found.flags() == expected.flags()
+
+
+@pytest.mark.parametrize("seed", range(80, 110))
+def test_a_change_of_fences_learned_late_makes_the_ledger_of_one_known_in_time(seed: int) -> None:
+    rng = random.Random(seed)
+    fences = some_fences(rng)
+    rows = np.concatenate([some_walk(rng, device_id) for device_id in DEVICES])
+    rows = rows[np.lexsort((rows["lat"], rows["recorded_us"]))]
+    end_us = int(rows["recorded_us"].max()) + 500 * S
+    expected = _in_order(FenceIndex(fences), rows, end_us).past
+
+    index = FenceIndex([replace(fence, valid_to_us=FOREVER_US) for fence in fences if fence.version == 1])
+    follower = Follower(index, MemoryPast(TENANT))
+    changes = [fence for fence in fences if fence.version == 1 and fence.valid_to_us != FOREVER_US]
+    learned = {fence.fence_id: rng.randrange(len(rows)) for fence in changes}
+    for place in range(len(rows)):
+        for fence in changes:
+            if learned[fence.fence_id] == place:
+                _learn(follower, fence, [new for new in fences if new.fence_id == fence.fence_id and new.version > 1])
+        follower.take([entry_of(rows[place : place + 1].copy(), int(rows["recorded_us"][place]))])
+    _end(follower, end_us)
+    assert follower.past.ledger() == expected.ledger()
+
+
+def _learn(follower: Follower, ended: Fence, successors: list[Fence]) -> None:
+    """The index hears that a version ended, and the tracker that devices may have been judged without that."""
+    for fence in successors:
+        follower.index.add(fence)
+    follower.index.close(ended.fence_id, ended.version, ended.valid_to_us)
+    effects = Effects()
+    follower.tracker.fence_changed(ended.fence_id, ended.valid_to_us, effects)
+    follower.past.apply(effects)
 
 
 @pytest.mark.parametrize("seed", range(40, 80))

@@ -55,9 +55,8 @@ def draw(result: Mapping[str, Any], file: Path) -> None:
         fontsize=13, fontweight="bold",
     )  # fmt: skip
     for name, color, title in (("engine_mb", ENGINE_COLOR, "engine"), ("api_mb", API_COLOR, "API")):
-        memory.plot(minutes, [look[name] for look in looks], color=color, linewidth=1.8)
-        memory.annotate(title, (minutes[-1], looks[-1][name]), xytext=(6, 0), textcoords="offset points", color=color,
-                        va="center")  # fmt: skip
+        memory.plot(minutes, [look[name] for look in looks], color=color, linewidth=1.8, label=title)
+    memory.legend(loc="lower right", frameon=False, ncols=2)
     memory.set(xlabel="minutes", ylabel="memory, MB", ylim=(0, None))
     for axes in (lag, memory):
         axes.grid(visible=True, axis="y", color="#e4e7ea", linewidth=0.8)

@@ -52,7 +52,10 @@ class Batch:
                     n += len(packed)
             ends.append(n)
         self._ends = ends
-        positions = _joined(parts, ends[-1])
+        # a copy of them all: joining bytes spares numpy from comparing the fields of every part
+        positions: Positions = np.frombuffer(
+            bytearray().join(np.ascontiguousarray(part) for part in parts), dtype=POSITION_DTYPE
+        )
         entry = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
         doubtful = np.array(filtered, dtype=np.uint8)
         columns = _Columns(*(np.empty(len(positions), dtype=kind) for kind in ("i8", "i4", "f8", "f8", "i8")))
@@ -148,14 +151,6 @@ def first_pairs(pairs: Pairs, n: int) -> Int64s:
     first = np.empty(n + 1, dtype=np.int64)
     _count_pairs(pairs.position, first)
     return first
-
-
-def _joined(parts: Sequence[Positions], n: int) -> Positions:
-    """A copy of them all; joining bytes spares numpy from comparing the fields of every part."""
-    positions = np.empty(n, dtype=POSITION_DTYPE)
-    if parts:
-        np.concatenate([np.ascontiguousarray(part).view(np.uint8) for part in parts], out=positions.view(np.uint8))
-    return positions
 
 
 def device_ids(rows: Positions) -> Int64s:

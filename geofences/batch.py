@@ -54,7 +54,7 @@ class Batch:
         self._ends = ends
         # a copy of them all: joining bytes spares numpy from comparing the fields of every part
         positions: Positions = np.frombuffer(
-            bytearray().join(np.ascontiguousarray(part) for part in parts), dtype=POSITION_DTYPE
+            bytearray().join(np.ascontiguousarray(part).data for part in parts), dtype=POSITION_DTYPE
         )
         entry = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
         doubtful = np.array(filtered, dtype=np.uint8)

@@ -45,6 +45,8 @@ RETRY_S = 1.0
 LOOK_EVERY_S = 1.0
 """How long the log keeps what is handled, and how long a loss of it may stay unnoticed."""
 FORGET_EVERY_S = 600.0
+LOADED_TOGETHER = 4
+"""Shards that are read from the database at once."""
 
 
 class Engine:
@@ -152,9 +154,14 @@ class Engine:
         if not shards:
             return
         self._look_after_log({shard: self._leases.place(shard).offset for shard in shards})
-        self._load([shard for shard in shards if shard not in self._places])
-        for gone in self._leases.renew():  # a long take-over must not cost what is taken over already
-            self._drop(gone)
+        missing = [shard for shard in shards if shard not in self._places]
+        # many visits take long to load: meanwhile the leases must not run out
+        for start in range(0, len(missing), LOADED_TOGETHER):
+            held = [shard for shard in missing[start : start + LOADED_TOGETHER] if self._leases.holds(shard)]
+            self._load(held)
+            self._beat()
+            for gone in self._leases.renew():
+                self._drop(gone)
 
     def _look_after_log(self, offsets: dict[Shard, str]) -> bool:
         """Forgets what is handled of these shards and sees whether anything else is gone; True if a log began anew."""

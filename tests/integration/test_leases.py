@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 import sqlalchemy as sa
 
+from geofences import engine as engine_module
+from geofences import past
 from geofences import visits as ledger
 from geofences.errors import LostShardError
 from geofences.leases import LEASE_S, LOOK_EVERY_S, Leases, share_of
+from geofences.log import PositionLog
 from geofences.model import SHARDS, Shard
+from geofences.refresh import FenceSnapshot
 from geofences.sql import queries
+from geofences.tables import shards
 from geofences.tracking import Effects
+from lbs import clock
 from lbs.wiring import sqlalchemy_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 pytestmark = pytest.mark.servers
 
@@ -143,3 +151,48 @@ def test_an_engine_that_only_its_server_connection_failed_takes_its_own_again_un
         one.round()
     assert len(one.held) == SHARDS
     assert one.leases.place(Shard(0)).epoch == epoch + 1
+
+
+def test_a_take_over_that_takes_longer_than_a_lease_costs_no_shard(
+    database: sa.Engine, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many visits take long to read: the engine must not lose what it is reading, and begin again for ever."""
+    read = past.unfinished
+
+    def slowly(connection: sa.Connection, shards: Sequence[Shard]) -> Any:
+        time.sleep(0.04 * len(shards))
+        return read(connection, shards)
+
+    monkeypatch.setattr(engine_module, "unfinished", slowly)
+    client = redis.Redis.from_url(redis_url)
+    with database.connect() as connection:
+        before = set(connection.execute(sa.select(shards.c.epoch)).scalars())
+    stop = threading.Event()
+    threads = [
+        threading.Thread(
+            target=engine_module.Engine(
+                database=database,
+                position_log=PositionLog(client, prefix=redis_prefix),
+                snapshot=FenceSnapshot(now=clock.now),
+                now=clock.now,
+                beat=lambda: None,
+                lease_s=1.0,
+            ).run,
+            args=(stop,),
+        )
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(9)
+        with database.connect() as connection:
+            rows = connection.execute(sa.select(shards.c.owner, shards.c.epoch)).all()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=30)
+        client.close()
+    assert len({row.owner for row in rows} - {None}) == 2
+    # taken once, and once more if the first engine had taken all before the second one came
+    assert max(row.epoch for row in rows) <= max(before) + 2

@@ -9,7 +9,7 @@ import numpy as np
 from geofences.compiled import borrowing
 from geofences.model import POSITION_DTYPE, DeviceId
 from geofences.states import NO_DEVICE
-from geofences.wave import FOLD, Rows, Told, line_up
+from geofences.wave import FOLD, Rows, Told, first_pairs, line_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from geofences.index import FenceIndex
     from geofences.log import Entry
     from geofences.memory import Memory
-    from geofences.model import Floats, Int32s, Int64s, Pairs, Positions, Shard
+    from geofences.model import Floats, Int32s, Int64s, Positions, Shard
     from geofences.states import Devices
 
     Uint8s = NDArray[np.uint8]
@@ -135,22 +135,6 @@ def _spread(positions: Positions, entry: Int32s, filtered: Uint8s, columns: _Col
 def _take(positions: Positions, rows: Int64s, out: Positions) -> None:
     for i in range(len(out)):
         out[i] = positions[rows[i]]
-
-
-@borrowing
-def _count_pairs(position: Int64s, first: Int64s) -> None:
-    at = 0
-    for i in range(len(first)):
-        while at < len(position) and position[at] < i:
-            at += 1
-        first[i] = at
-
-
-def first_pairs(pairs: Pairs, n: int) -> Int64s:
-    """Where the pairs of each of `n` positions begin, and the end; shape (n + 1,)."""
-    first = np.empty(n + 1, dtype=np.int64)
-    _count_pairs(pairs.position, first)
-    return first
 
 
 def device_ids(rows: Positions) -> Int64s:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geofences.batch import first_pairs
 from geofences.ids import visit_id_of
 from geofences.model import FenceId
 from geofences.states import ENDINGS, MOMENT_DTYPE, NEVER_US, NONE_US, Ended, Status, Told
 from geofences.tracks import DUE, OPEN, SEEN, TOLD, resume
-from geofences.wave import FOLD, Rows, catch_up_rows, fire, fold_rows, room_needed
+from geofences.wave import FOLD, Rows, catch_up_rows, fire, first_pairs, fold_rows, room_needed
 from geofences.wave import Told as ToldColumns
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
+
 from geofences.compiled import borrowing, in_place, prefetch
 from geofences.fold import MOMENTS_A_TRACK, due_us, end, settle, step
 from geofences.states import NEVER_US, NO_DEVICE, NO_ROW, NO_TRACK, NONE_US, Ended
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geofences.fence_tables import FenceTables
-    from geofences.model import Int32s, Int64s, Positions
+    from geofences.model import Int32s, Int64s, Pairs, Positions
     from geofences.states import Devices
     from geofences.tracks import World
 
@@ -58,6 +60,22 @@ class Told(NamedTuple):
     """Rows that changed where their device was last."""
     due_device: Int32s
     due_us: Int64s
+
+
+@borrowing
+def _count_pairs(position: Int64s, first: Int64s) -> None:
+    at = 0
+    for i in range(len(first)):
+        while at < len(position) and position[at] < i:
+            at += 1
+        first[i] = at
+
+
+def first_pairs(pairs: Pairs, n: int) -> Int64s:
+    """Where the pairs of each of `n` positions begin, and the end; shape (n + 1,)."""
+    first = np.empty(n + 1, dtype=np.int64)
+    _count_pairs(pairs.position, first)
+    return first
 
 
 @borrowing

@@ -159,9 +159,13 @@ class Engine:
         for start in range(0, len(missing), LOADED_TOGETHER):
             held = [shard for shard in missing[start : start + LOADED_TOGETHER] if self._leases.holds(shard)]
             self._load(held)
-            self._beat()
-            for gone in self._leases.renew():
-                self._drop(gone)
+            self._keep()
+
+    def _keep(self) -> None:
+        """Amid long work: shows that the engine lives, and renews its leases if it is time."""
+        self._beat()
+        for gone in self._leases.renew():
+            self._drop(gone)
 
     def _look_after_log(self, offsets: dict[Shard, str]) -> bool:
         """Forgets what is handled of these shards and sees whether anything else is gone; True if a log began anew."""
@@ -305,9 +309,11 @@ class Engine:
         while rest:
             effects = self._tracker.handle(rest)
             self._commit(effects)
+            self._keep()
             left = {
                 shard: [entry for entry in entries if id_after(entry[0], self._places[shard].offset)]
                 for shard, entries in rest.items()
+                if shard in self._places
             }
             rest = {shard: entries for shard, entries in left.items() if entries}
 

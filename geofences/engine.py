@@ -45,8 +45,6 @@ RETRY_S = 1.0
 LOOK_EVERY_S = 1.0
 """How long the log keeps what is handled, and how long a loss of it may stay unnoticed."""
 FORGET_EVERY_S = 600.0
-LOADED_TOGETHER = 4
-"""Shards that are read from the database at once."""
 
 
 class Engine:
@@ -154,17 +152,8 @@ class Engine:
         if not shards:
             return
         self._look_after_log({shard: self._leases.place(shard).offset for shard in shards})
-        missing = [shard for shard in shards if shard not in self._places]
-        # many visits take long to load: meanwhile the leases must not run out
-        for start in range(0, len(missing), LOADED_TOGETHER):
-            held = [shard for shard in missing[start : start + LOADED_TOGETHER] if self._leases.holds(shard)]
-            self._load(held)
-            self._keep()
-
-    def _keep(self) -> None:
-        """Amid long work: shows that the engine lives, and renews its leases if it is time."""
-        self._beat()
-        for gone in self._leases.renew():
+        self._load([shard for shard in shards if shard not in self._places])
+        for gone in self._leases.renew():  # a long take-over must not cost what is taken over already
             self._drop(gone)
 
     def _look_after_log(self, offsets: dict[Shard, str]) -> bool:
@@ -309,11 +298,9 @@ class Engine:
         while rest:
             effects = self._tracker.handle(rest)
             self._commit(effects)
-            self._keep()
             left = {
                 shard: [entry for entry in entries if id_after(entry[0], self._places[shard].offset)]
                 for shard, entries in rest.items()
-                if shard in self._places
             }
             rest = {shard: entries for shard, entries in left.items() if entries}
 

@@ -142,6 +142,7 @@ def test_what_a_dead_worker_left_behind_goes_again_after_its_lease(phones: Phone
 def test_nothing_is_sent_after_its_end(phones: Phones) -> None:
     phones.hook.misbehave(Respond(status=500))
     phones.road.report(phones.device("anna", "webhook"), HELSINKI)
+    phones.road.eventually("SELECT max(attempts) FROM offers.notifications WHERE channel = 'webhook'", [(1,)])
     phones.road.eventually(STATES, [("inbox", "sent"), ("webhook", "queued")])
     with phones.road.database.begin() as connection:
         connection.execute(sa.update(notifications).values(expires_at=clock.now()))

@@ -45,6 +45,8 @@ RETRY_S = 1.0
 LOOK_EVERY_S = 1.0
 """How long the log keeps what is handled, and how long a loss of it may stay unnoticed."""
 FORGET_EVERY_S = 600.0
+LOADED_TOGETHER = 8
+"""Shards that are read from the database at once."""
 
 
 class Engine:
@@ -152,8 +154,16 @@ class Engine:
         if not shards:
             return
         self._look_after_log({shard: self._leases.place(shard).offset for shard in shards})
-        self._load([shard for shard in shards if shard not in self._places])
-        for gone in self._leases.renew():  # a long take-over must not cost what is taken over already
+        missing = [shard for shard in shards if shard not in self._places]
+        # many visits take long to load: meanwhile the leases must not run out
+        for start in range(0, len(missing), LOADED_TOGETHER):
+            held = [shard for shard in missing[start : start + LOADED_TOGETHER] if self._leases.holds(shard)]
+            self._load(held)
+            self._renew()
+
+    def _renew(self) -> None:
+        """Amid long work: prolongs the leases if it is time."""
+        for gone in self._leases.renew():
             self._drop(gone)
 
     def _look_after_log(self, offsets: dict[Shard, str]) -> bool:
@@ -298,9 +308,11 @@ class Engine:
         while rest:
             effects = self._tracker.handle(rest)
             self._commit(effects)
+            self._renew()
             left = {
                 shard: [entry for entry in entries if id_after(entry[0], self._places[shard].offset)]
                 for shard, entries in rest.items()
+                if shard in self._places
             }
             rest = {shard: entries for shard, entries in left.items() if entries}
 

@@ -109,6 +109,10 @@ class Leases:
         self._held -= lost
         return lost
 
+    def holds(self, shard: Shard) -> bool:
+        """Whether the shard is leased to this engine, as far as it knows."""
+        return shard in self._held
+
     def place(self, shard: Shard) -> ShardPlace:
         """How far a leased shard has come; LostShardError if it is another engine's."""
         with self._database.connect() as connection:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 import sqlalchemy as sa
 
+from geofences import engine as engine_module
+from geofences import past
 from geofences import visits as ledger
 from geofences.errors import LostShardError
 from geofences.leases import LEASE_S, LOOK_EVERY_S, Leases, share_of
+from geofences.log import PositionLog
 from geofences.model import SHARDS, Shard
+from geofences.refresh import FenceSnapshot
 from geofences.sql import queries
+from geofences.tables import shards
 from geofences.tracking import Effects
+from geofences.watch import NoWatch
+from lbs import clock
 from lbs.wiring import sqlalchemy_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 pytestmark = pytest.mark.servers
 
@@ -143,3 +152,63 @@ def test_an_engine_that_only_its_server_connection_failed_takes_its_own_again_un
         one.round()
     assert len(one.held) == SHARDS
     assert one.leases.place(Shard(0)).epoch == epoch + 1
+
+
+class _Owns(NoWatch):
+    """Hears how many shards an engine owns."""
+
+    def __init__(self) -> None:
+        self.shards = 0
+
+    def owns(self, shards: int) -> None:
+        self.shards = shards
+
+
+def test_a_take_over_that_takes_longer_than_a_lease_costs_no_shard(
+    database: sa.Engine, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many visits take long to read: engines must not take from each other, for ever, what they are reading."""
+    read = past.unfinished
+
+    def slowly(connection: sa.Connection, shards: Sequence[Shard]) -> Any:
+        time.sleep(0.1 * len(shards))
+        return read(connection, shards)
+
+    def epochs() -> list[int]:
+        with database.connect() as connection:
+            return list(connection.execute(sa.select(shards.c.epoch).order_by(shards.c.shard)).scalars())
+
+    monkeypatch.setattr(engine_module, "unfinished", slowly)
+    client = redis.Redis.from_url(redis_url)
+    stop = threading.Event()
+    owned = [_Owns(), _Owns()]
+    threads = [
+        threading.Thread(
+            target=engine_module.Engine(
+                database=database,
+                position_log=PositionLog(client, prefix=redis_prefix),
+                snapshot=FenceSnapshot(now=clock.now),
+                now=clock.now,
+                beat=lambda: None,
+                lease_s=2.0,
+                watch=watch,
+            ).run,
+            args=(stop,),
+        )
+        for watch in owned
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        deadline = time.monotonic() + 60
+        at_rest = False
+        while not at_rest and time.monotonic() < deadline:
+            before = epochs()
+            time.sleep(4)
+            at_rest = before == epochs() and [watch.shards for watch in owned] == [SHARDS // 2] * 2
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=30)
+        client.close()
+    assert at_rest

@@ -78,6 +78,7 @@ class Batch:
             pair_slot=np.ascontiguousarray(pairs.slot),
             cell=cell,
             todo=np.zeros(len(positions), dtype=np.uint8),
+            way=index.way(),
         )
         self.told = no_told(len(positions))
 

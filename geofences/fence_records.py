@@ -269,7 +269,8 @@ class FenceRecords:
         if row is None:
             row = len(self._profile_rows)
             seconds = (
-                profile.enter_after_s, profile.exit_after_s, profile.dwell_s, profile.hold_s, profile.gap_s
+                profile.enter_after_s, profile.exit_after_s, profile.dwell_s, profile.hold_s, profile.gap_s,
+                profile.crossed_within_s,
             )  # fmt: skip
             new = np.zeros(1, dtype=PROFILE_DTYPE)
             new[0] = (*(round(s * US_PER_S) for s in seconds), profile.exit_buffer_m, profile.min_confidence)

@@ -101,6 +101,7 @@ PROFILE_DTYPE = np.dtype(
         ("dwell_us", np.int64),
         ("hold_us", np.int64),
         ("gap_us", np.int64),
+        ("crossed_us", np.int64),
         ("exit_buffer_m", np.float64),
         ("min_confidence", np.float64),
     ],

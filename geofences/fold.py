@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from geofences.compiled import borrowing, in_place
 from geofences.model import FOREVER_US
 from geofences.nearness import confidence_of, signed_distance_m
+from geofences.passing import passage
 from geofences.states import NEVER_US, NO_TRACK, NONE_US, Ended, Told
 from geofences.tracks import (
     ACTED,
@@ -27,6 +28,7 @@ from geofences.tracks import (
     find_track,
     sweep,
     tell_close,
+    tell_crossed,
     tell_drop,
     tell_event,
     tell_state,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 ENTERED: Final = int(Told.ENTERED)
 DWELLED: Final = int(Told.DWELLED)
+NO_FENCE: Final = -1
 BY_EXIT: Final = int(Ended.EXIT)
 BY_GAP: Final = int(Ended.GAP)
 BY_FENCE_CHANGED: Final = int(Ended.FENCE_CHANGED)
@@ -171,6 +174,58 @@ def step(
                 tell_state(world, tables, d, k)
         k = track.next
     sweep(world, d)
+
+
+@borrowing
+def cross(
+    world: World,
+    tables: FenceTables,
+    d: int,
+    at_us: int,
+    lat: float,
+    lng: float,
+    accuracy_m: float,
+    pairs: Int32s,
+    between: Int32s,
+) -> None:
+    """Before the step to a good position: tells of fences that the device passed through on the way there.
+
+    `between` are slots that may lie on it, by fence and version; a fence that it lies in, or that a visit goes on of,
+    is none.
+    """
+    k = world.devices[d].first_track
+    while k != NO_TRACK:
+        settle(world, tables, d, k, at_us)
+        k = world.tracks[k].next
+    told_of = NO_FENCE
+    for slot in between:
+        fence_id = tables.fences[slot].fence_id
+        outside = fence_id != told_of and find_track(world, d, fence_id) == NO_TRACK
+        for inside in pairs:
+            outside &= tables.fences[inside].fence_id != fence_id
+        if outside and _passed(world, tables, d, slot, at_us, lat, lng, accuracy_m):
+            told_of = fence_id
+
+
+@in_place
+def _passed(
+    world: World, tables: FenceTables, d: int, slot: int, at_us: int, lat: float, lng: float, accuracy_m: float
+) -> bool:
+    """Whether the way from the last good position leads through a slot's shape while it is in force; tells of it."""
+    device = world.devices[d]
+    coming, leaving, deepest_m = passage(tables, slot, device.good_lat, device.good_lng, lat, lng)
+    if coming < 0.0:
+        return False
+    elapsed_us = at_us - device.good_us
+    entered_us = min(max(device.good_us + int(coming * elapsed_us), device.good_us + 1), at_us - 1)
+    exited_us = min(max(device.good_us + int(leaving * elapsed_us), entered_us), at_us - 1)
+    fence = tables.fences[slot]
+    if entered_us < fence.valid_from_us or entered_us >= fence.valid_to_us:
+        return False
+    tell_crossed(
+        world, tables, d, slot, entered_us, exited_us, at_us, confidence_of(deepest_m, accuracy_m, fence.area_m2)
+    )
+    return True
 
 
 @in_place

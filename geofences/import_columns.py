@@ -42,6 +42,7 @@ SETTINGS: Final = (
     "dwell_s",
     "hold_s",
     "gap_s",
+    "crossed_within_s",
 )
 FENCE_FIELDS: Final[Fields] = (
     PLACE

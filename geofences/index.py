@@ -30,6 +30,7 @@ from geofences.kernel import (
     slot_of_version,
 )
 from geofences.model import FOREVER_US, Area, Cell, Fence, FenceId, Floats, Int32s, Int64s, LatLng, Pairs
+from geofences.passing import Way, way_among
 from geofences.planar import keys_of_cell_lists, keys_of_cells, plane, resolution_of, resolution_of_key
 
 if TYPE_CHECKING:
@@ -254,6 +255,10 @@ class FenceIndex:
             outside = _to_border_m(tables, slot[rows], lat[position[rows]], lng[position[rows]]) < 0.0
             position, slot = np.delete(position, rows[outside]), np.delete(slot, rows[outside])
         return Pairs(position=position, slot=slot)
+
+    def way(self) -> Way:
+        """What it takes to find the fences that a device passed through; for one batch, as fences may change after."""
+        return way_among(self._tables, self._resolutions)
 
     def measure(self, slot: Int32s, lat: Floats, lng: Floats) -> Floats:
         """Signed distance of each pair to its fence's border, shape (k,), metres: >= 0 inside, negative outside.

@@ -92,7 +92,11 @@ class Flag(IntFlag):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """When a verdict becomes a visit. `dwell_s = 0` turns dwell off, `gap_s = 0` never ends a visit by silence."""
+    """When a verdict becomes a visit. `dwell_s = 0` turns dwell off, `gap_s = 0` never ends a visit by silence.
+
+    `crossed_within_s = 0` tells nothing of devices that pass through between two positions; else these may be so far
+    apart in time.
+    """
 
     enter_after_s: float = 30.0
     exit_after_s: float = 60.0
@@ -101,6 +105,7 @@ class Profile:
     dwell_s: float = 120.0
     hold_s: float = 300.0
     gap_s: float = 1800.0
+    crossed_within_s: float = 0.0
 
 
 STANDARD = Profile()

@@ -137,6 +137,7 @@ def _fold_again(
         pair_slot=np.ascontiguousarray(pairs.slot),
         cell=np.zeros(n, dtype=np.int64),
         todo=np.full(n, FOLD, dtype=np.uint8),
+        way=index.way(),
     )
     columns = ToldColumns(
         seen=np.empty(n, dtype=np.int64),
@@ -192,7 +193,8 @@ def _resume_older(memory: Memory, index: FenceIndex, d: int, positions: Position
     if not len(positions):
         return
     oldest_us = int(positions["recorded_us"][0])
-    for visit in visits[(visits["entered_us"] < oldest_us) & (visits["status"] != Status.RETRACTED)]:
+    lasting = (visits["status"] != Status.RETRACTED) & (visits["ended_by"] != Ended.CROSSED)
+    for visit in visits[(visits["entered_us"] < oldest_us) & lasting]:
         slot = index.slot_of(FenceId(int(visit["fence_id"])), int(visit["fence_version"]))
         if slot is None:
             continue
@@ -265,6 +267,12 @@ def _tell_news(before: Moments | None, after: Moments, tell: Any) -> None:
     if after["status"] in {Status.CANDIDATE, Status.RETRACTED}:
         if was_told and before is not None:
             tell(after, Told.RETRACTED, int(after["entered_us"]), before)
+        return
+    if after["ended_by"] == Ended.CROSSED:
+        if not was_told:
+            tell(after, Told.CROSSED, int(after["entered_us"]))
+        elif before is not None and _facts(before) != _facts(after):
+            tell(after, Told.CORRECTED, int(after["entered_us"]), before)
         return
     if not was_told:
         tell(after, Told.ENTERED, int(after["entered_us"]))

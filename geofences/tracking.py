@@ -19,6 +19,7 @@ from geofences.model import POSITION_DTYPE, DeviceId, FenceId, Positions, Shard,
 from geofences.refold import catch_up, refold
 from geofences.states import NEVER_US, NO_DEVICE, NONE_US, Moments, Status
 from geofences.tracks import DUE, SEEN, TOLD, resume
+from geofences.trust import MAX_SPEED_MPS
 from geofences.wave import ASK, FOLD, SKIP, fire_all, fold_rows, room_needed, set_timer, withdraw
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ class Tracker:
         concerned = self._past.visitors(fence_id, candidates, effective_us)
         seen = self._past.good_since(candidates, effective_us)
         for slot in np.flatnonzero(tables.fences["fence_id"] == fence_id).tolist():
-            buffer_m = tables.profiles["exit_buffer_m"][tables.fences["profile"][slot]]
+            profile = tables.profiles[tables.fences["profile"][slot]]
+            buffer_m = max(profile["exit_buffer_m"], MAX_SPEED_MPS * profile["crossed_us"] / 1e6)
             at = np.full(len(seen), slot, dtype=np.int32)
             away_m = self.index.measure(at, *(np.ascontiguousarray(seen[name]) for name in ("lat", "lng")))
             concerned.update(map(DeviceId, seen["device_id"][away_m >= -buffer_m].tolist()))

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from geofences.compiled import borrowing, in_place
 from geofences.states import NO_TRACK, NONE_US, Ended, Status, Told
@@ -20,7 +20,9 @@ CLOSED: Final = int(Status.CLOSED)
 RETRACTED: Final = int(Status.RETRACTED)
 STATE: Final = int(Told.STATE)
 EXITED: Final = int(Told.EXITED)
+PASSED: Final = int(Told.CROSSED)
 NOT_ENDED: Final = int(Ended.NOT)
+BY_PASSING: Final = int(Ended.CROSSED)
 
 FREE, TOLD, SEEN, DUE, STEP, CLOCK, RECEIVED, ACTED = range(8)
 """Places in `World.counts`: sizes of what is filled so far, the number of the step, the entry's and the position's time
@@ -178,26 +180,16 @@ def _tell(
     settled_us: int,
 ) -> None:
     track = world.tracks[k]
-    fence = tables.fences[track.slot]
     track.as_of_us = world.devices[d].good_us
-    moment = world.moments[world.counts[TOLD]]
-    world.counts[TOLD] += 1
-    moment.device_id = world.devices[d].device_id
-    moment.tenant_id = fence.tenant_id
-    moment.fence_id = track.fence_id
-    moment.fence_version = fence.version
-    moment.store_id = fence.store_id
+    moment = _next_moment(world, tables, d, track.slot)
     moment.entered_us = track.entered_us
     moment.last_in_us = track.last_in_us
     moment.out_since_us = track.out_since_us
     moment.exited_us = exited_us
     moment.dwelled_us = track.dwelled_us
-    moment.as_of_us = track.as_of_us
     moment.settled_us = settled_us
     moment.root_id = track.root_id
     moment.at_us = at_us
-    moment.clock_us = world.counts[CLOCK]
-    moment.received_us = world.counts[RECEIVED]
     moment.confidence = track.confidence
     moment.positions = track.positions
     moment.told = told
@@ -205,3 +197,51 @@ def _tell(
     moment.ended_by = ended_by
     moment.already_inside = track.already_inside
     moment.dwell_waits = track.dwell_waits
+
+
+@borrowing
+def tell_crossed(
+    world: World,
+    tables: FenceTables,
+    d: int,
+    slot: int,
+    entered_us: int,
+    exited_us: int,
+    settled_us: int,
+    believed: float,
+) -> None:
+    """The device passed through between two positions: a visit that is over when it becomes known."""
+    moment = _next_moment(world, tables, d, slot)
+    moment.as_of_us = settled_us
+    moment.entered_us = entered_us
+    moment.last_in_us = exited_us
+    moment.out_since_us = NONE_US
+    moment.exited_us = exited_us
+    moment.dwelled_us = NONE_US
+    moment.settled_us = settled_us
+    moment.root_id = 0
+    moment.at_us = entered_us
+    moment.confidence = believed
+    moment.positions = 0
+    moment.told = PASSED
+    moment.status = CLOSED
+    moment.ended_by = BY_PASSING
+    moment.already_inside = 0
+    moment.dwell_waits = 0
+
+
+@in_place
+def _next_moment(world: World, tables: FenceTables, d: int, slot: int) -> Any:
+    """A new row of `moments` that says who, which fence and when it is told; the caller fills the rest."""
+    fence = tables.fences[slot]
+    moment = world.moments[world.counts[TOLD]]
+    world.counts[TOLD] += 1
+    moment.device_id = world.devices[d].device_id
+    moment.tenant_id = fence.tenant_id
+    moment.fence_id = fence.fence_id
+    moment.fence_version = fence.version
+    moment.store_id = fence.store_id
+    moment.as_of_us = world.devices[d].good_us
+    moment.clock_us = world.counts[CLOCK]
+    moment.received_us = world.counts[RECEIVED]
+    return moment

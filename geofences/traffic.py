@@ -1,7 +1,8 @@
 """Foot traffic of stores by local hour: visits, visitors and the median dwell, never resting on fewer than k devices.
 
-A visit counts once it ended and lasted `MIN_VISIT_S`; it belongs to the local hour in which it began. A visitor is a
-device. Hours are the store's own, so a day has 23 or 25 of them when the clock changes, by the pinned zone database.
+A visit counts once it ended and lasted `MIN_VISIT_S`, unless the device only passed through; it belongs to the local
+hour in which it began. A visitor is a device. Hours are the store's own, so a day has 23 or 25 of them when the clock
+changes, by the pinned zone database.
 Totals over hours are not published: with them a withheld hour could be worked out.
 """
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from geofences.errors import NotFoundError
-from geofences.model import StoreId, VisitStatus
+from geofences.model import EndedBy, StoreId, VisitStatus
 from geofences.tables import stores, visits
 from geofences.zones import zone
 
@@ -66,6 +67,7 @@ def hourly_traffic(
             visits.c.entered_at < hours[-1] + timedelta(hours=1),
             visits.c.status == VisitStatus.CLOSED,
             visits.c.dwell_s >= MIN_VISIT_S,
+            visits.c.ended_by != EndedBy.CROSSED,
         )
     )
     dwells: dict[datetime, list[float]] = defaultdict(list)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from geofences.compiled import borrowing, in_place, prefetch
-from geofences.fold import MOMENTS_A_TRACK, due_us, end, settle, step
+from geofences.fold import MOMENTS_A_TRACK, cross, due_us, end, settle, step
+from geofences.passing import fences_between
 from geofences.states import NEVER_US, NO_DEVICE, NO_ROW, NO_TRACK, NONE_US, Ended
 from geofences.tracks import ACTED, CLOCK, DUE, OPEN, RECEIVED, SEEN, TOLD, sweep
 from geofences.trust import MOCKED, NO_FLAGS, believe, judge
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from geofences.fence_tables import FenceTables
     from geofences.model import Int32s, Int64s, Pairs, Positions
+    from geofences.passing import Way
     from geofences.states import Devices
     from geofences.tracks import World
 
@@ -51,6 +53,7 @@ class Rows(NamedTuple):
     """Any number that changes when the position's H3 cell at resolution 9 does."""
     todo: NDArray[Any]
     """uint8: SKIP, FOLD or ASK."""
+    way: Way
 
 
 class Told(NamedTuple):
@@ -179,12 +182,17 @@ def room_needed(world: World, tables: FenceTables, d: int, at_us: int, pairs: in
     return lives * MOMENTS_A_TRACK
 
 
+@in_place
+def _comes_first(one: Any, other: Any) -> bool:
+    return bool(one.fence_id < other.fence_id or (one.fence_id == other.fence_id and one.version < other.version))
+
+
 @borrowing
 def _by_fence(tables: FenceTables, slots: Int32s) -> None:
-    """Sorts a few slots by fence, so that what is told does not depend on where an index keeps its fences."""
+    """Sorts a few slots by fence and version: what is told does not depend on where an index keeps its fences."""
     for i in range(1, len(slots)):
         j = i
-        while j > 0 and tables.fences[slots[j]].fence_id < tables.fences[slots[j - 1]].fence_id:
+        while j > 0 and _comes_first(tables.fences[slots[j]], tables.fences[slots[j - 1]]):
             slots[j], slots[j - 1] = slots[j - 1], slots[j]
             j -= 1
 
@@ -217,8 +225,15 @@ def _fold_row(world: World, tables: FenceTables, rows: Rows, told: Told, r: int)
     device = world.devices[d]
     position = rows.positions[r]
     at_us = position.recorded_us
-    alone = device.first_track == NO_TRACK and first == last
-    if not alone and world.counts[TOLD] + room_needed(world, tables, d, at_us, last - first) > len(world.moments):
+    passing = 0
+    if rows.way.within_us > 0 and not device.good_us <= device.floor_us < at_us:
+        passing = fences_between(
+            tables, rows.way, position.tenant_id, at_us - device.good_us, device.good_lat, device.good_lng,
+            position.lat, position.lng,
+        )  # fmt: skip
+    alone = device.first_track == NO_TRACK and first == last and passing == 0
+    needed = 0 if alone else room_needed(world, tables, d, at_us, last - first + passing)
+    if world.counts[TOLD] + needed > len(world.moments):
         return False
     flags = NO_FLAGS
     entry = rows.entry[r]
@@ -236,6 +251,10 @@ def _fold_row(world: World, tables: FenceTables, rows: Rows, told: Told, r: int)
         pairs = rows.pair_slot[first:last]
         if last - first > 1:
             _by_fence(tables, pairs)
+        if passing > 0:
+            between = rows.way.slots[:passing]
+            _by_fence(tables, between)
+            cross(world, tables, d, at_us, position.lat, position.lng, position.accuracy_m, pairs, between)
         step(world, tables, d, at_us, position.lat, position.lng, position.accuracy_m, pairs, False)
     if rows.cell[r] != device.seen_cell or at_us >= device.seen_us + SEEN_EVERY_US:
         device.seen_cell = rows.cell[r]

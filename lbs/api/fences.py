@@ -40,6 +40,16 @@ class ProfileSettings(BaseModel):
     dwell_s: Annotated[Seconds, Field(description="0 turns dwell off.")] = None
     hold_s: Seconds = None
     gap_s: Annotated[Seconds, Field(description="0 never ends a visit by silence.")] = None
+    crossed_within_s: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=600,
+            allow_inf_nan=False,
+            description="Tells `visit.crossed` of devices that pass through between two positions at most so far apart;"
+            " 0 tells nothing, 120 is usual.",
+        ),
+    ] = None
 
 
 class FenceBody(ShapeBody):

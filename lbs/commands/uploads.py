@@ -84,7 +84,7 @@ def import_fences(
 
     Known columns: external_id (or id), name, lat, lng, radius_m, store_external_id (or store_id: the store's external
     id), profile, and single settings: enter_after_s, exit_after_s, exit_buffer_m, min_confidence, dwell_s, hold_s,
-    gap_s.
+    gap_s, crossed_within_s.
 
     A row without an external id gets one made of its content. Refused rows are told by number, from 1: data rows,
     without header and empty lines.

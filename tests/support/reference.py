@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from geofences.model import FOREVER_US, Circle, DeviceId, EndedBy, Fence, Verdic
 from tests.support.reference_fold import NEVER_US, Fold, Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from geofences.model import Positions
     from geofences.states import Moments
@@ -22,22 +24,46 @@ RADIUS_M = 6_371_008.8
 NONE_US = -(2**62)
 
 
-def reference_ledger(fences: Sequence[Fence], rows: Positions, end_us: int) -> list[tuple[Any, ...]]:
-    """device, fence, entered, exited, dwelled, status, ended_by, positions of the visits that there are at `end_us`."""
+SAMPLES_A_METRE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A way through a fence between two positions outside it, to a quarter of a metre."""
+
+    device_id: int
+    fence_id: int
+    entered_us: int
+    exited_us: int
+    speed_mps: float
+
+    @property
+    def length_m(self) -> float:
+        return self.speed_mps * (self.exited_us - self.entered_us) / 1e6
+
+
+def reference_ledger(
+    fences: Sequence[Fence], rows: Positions, end_us: int
+) -> tuple[list[tuple[Any, ...]], list[Crossing]]:
+    """Visits that there are at `end_us`, and crossings.
+
+    A visit is device, fence, entered, exited, dwelled, status, ended_by, positions.
+    """
     by_fence: dict[int, list[Fence]] = {}
     for fence in sorted(fences, key=lambda f: f.version):
         by_fence.setdefault(fence.fence_id, []).append(fence)
-    ledger = []
+    ledger: list[tuple[Any, ...]] = []
+    crossings: list[Crossing] = []
     for device_id in sorted(set(rows["device_id"].tolist())):
         own = rows[rows["device_id"] == device_id]
         own = own[np.argsort(own["recorded_us"], kind="stable")]
         good = own[_good(own)]
         for versions in by_fence.values():
-            ledger += _visits(versions, good, end_us)
-    return sorted(ledger)
+            ledger += _visits(versions, good, end_us, crossings)
+    return sorted(ledger), crossings
 
 
-def _visits(versions: list[Fence], good: Positions, end_us: int) -> list[tuple[Any, ...]]:
+def _visits(versions: list[Fence], good: Positions, end_us: int, crossings: list[Crossing]) -> list[tuple[Any, ...]]:
     fold = Fold(profile=versions[0].profile, visit=None, last_us=-NEVER_US, events=[], finished=[])
     here: Moments | None = None
     for position in [*good, None]:
@@ -47,6 +73,11 @@ def _visits(versions: list[Fence], good: Positions, end_us: int) -> list[tuple[A
             fold.settle(end_us)
             break
         fence = next((f for f in versions if f.valid_from_us <= at_us < f.valid_to_us), None)
+        fold.settle(at_us)
+        about_it = fold.visit is not None and not fold.visit.finished
+        inside = fence is not None and _distance_m(fence, position) >= 0
+        if here is not None and not about_it and not inside:
+            crossings += itertools.islice(_crossings(versions, here, position), 1)
         if fence is None:
             fold.settle(at_us)
             fold.last_us = at_us
@@ -60,6 +91,26 @@ def _visits(versions: list[Fence], good: Positions, end_us: int) -> list[tuple[A
     if fold.visit is not None:
         visits[fold.visit.entered_us] = fold.visit
     return [_row(visit) for visit in visits.values() if visit.status is not VisitStatus.RETRACTED]
+
+
+def _crossings(versions: list[Fence], a: Moments, b: Moments) -> Iterator[Crossing]:
+    elapsed_us = int(b["recorded_us"]) - int(a["recorded_us"])
+    speed_mps = _speed_mps(a, b)
+    if not 1 < elapsed_us <= versions[0].profile.crossed_within_s * 1e6 or speed_mps > MAX_SPEED_MPS:
+        return
+    n = math.ceil(speed_mps * elapsed_us / 1e6 * SAMPLES_A_METRE) + 1
+    share = np.linspace(0, 1, n)
+    for fence in versions:
+        shape = fence.shape
+        assert isinstance(shape, Circle)
+        lat, lng = (float(a[name]) + share * (float(b[name]) - float(a[name])) for name in ("lat", "lng"))
+        center = np.full(n, shape.center.lat), np.full(n, shape.center.lng)
+        inside = np.flatnonzero(geodesic_distance_m(*center, lat, lng) <= shape.radius_m)
+        if not len(inside) or inside[0] == 0 or inside[-1] == n - 1:
+            continue
+        entered_us, exited_us = (int(a["recorded_us"]) + int(share[inside[i]] * elapsed_us) for i in (0, -1))
+        if fence.valid_from_us <= entered_us < fence.valid_to_us:
+            yield Crossing(int(a["device_id"]), fence.fence_id, entered_us, exited_us, speed_mps)
 
 
 def _live_through_changes(fold: Fold, versions: list[Fence], here: Moments | None, until_us: int) -> None:

@@ -34,6 +34,8 @@ PROFILES = (
     STANDARD,
     Profile(enter_after_s=0, exit_after_s=60, exit_buffer_m=30, min_confidence=0.3, dwell_s=60, hold_s=100, gap_s=0),
     Profile(enter_after_s=20, exit_after_s=0, exit_buffer_m=0, min_confidence=0, dwell_s=0, hold_s=40, gap_s=120),
+    replace(PLAIN, crossed_within_s=120),
+    replace(STANDARD, crossed_within_s=40),
 )
 
 

@@ -43,7 +43,17 @@ FENCES = 60
 SETTINGS: tuple[tuple[str, dict[str, float]], ...] = (
     ("plain", {}),
     ("standard", {}),
-    ("standard", {"enter_after_s": 0, "exit_buffer_m": 30, "min_confidence": 0.3, "hold_s": 100, "gap_s": 0, "crossed_within_s": 120}),
+    (
+        "standard",
+        {
+            "enter_after_s": 0,
+            "exit_buffer_m": 30,
+            "min_confidence": 0.3,
+            "hold_s": 100,
+            "gap_s": 0,
+            "crossed_within_s": 120,
+        },
+    ),
 )
 LEDGER = """
 SELECT d.external_id, f.external_id, v.entered_at, v.exited_at, v.dwelled_at, v.dwell_s, v.status, v.ended_by,

@@ -72,6 +72,7 @@ class Road:
         *,
         radius_m: float = 100,
         profile: str = "plain",
+        settings: Mapping[str, float] | None = None,
         opening_hours: str | None = None,
         timezone: str = "Europe/Helsinki",
     ) -> int:
@@ -90,6 +91,7 @@ class Road:
                 external_id=external_id,
                 kind=FenceKind.CIRCLE,
                 profile=profile,
+                settings=dict(settings or {}),
                 store_id=store_id,
                 shape=Circle(center=at, radius_m=radius_m),
             )

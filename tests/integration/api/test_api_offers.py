@@ -217,14 +217,21 @@ def test_an_open_stream_brings_what_arrives(api: Api, tenant: TestTenant, number
 
 
 def _visit(  # noqa: PLR0917 - a row, column by column
-    api: Api, tenant: TestTenant, store_id: int, number: int, device: int, at: datetime, dwell_s: float
+    api: Api,
+    tenant: TestTenant,
+    store_id: int,
+    number: int,
+    device: int,
+    at: datetime,
+    dwell_s: float,
+    ended_by: str = "exit",
 ) -> None:
     with api.system.begin() as connection:
         connection.execute(
             sa.insert(visits).values(
                 visit_id=number, tenant_id=tenant.tenant_id, shard=0, device_id=device, fence_id=1, fence_version=1,
                 store_id=store_id, root_visit_id=number, status="closed", entered_at=at, last_in_at=at, as_of=at,
-                exited_at=at + timedelta(seconds=dwell_s), dwell_waits=False, dwell_s=dwell_s, ended_by="exit",
+                exited_at=at + timedelta(seconds=dwell_s), dwell_waits=False, dwell_s=dwell_s, ended_by=ended_by,
                 already_inside=False, positions=2, confidence=1.0,
             )
         )  # fmt: skip
@@ -239,6 +246,8 @@ def test_traffic_is_by_local_hour_and_withholds_fewer_than_five(
         _visit(api, tenant, store_id, next(numbers), device, ten + timedelta(minutes=device), 100.0 * (device + 1))
     for device in range(4):
         _visit(api, tenant, store_id, next(numbers), device, ten + timedelta(hours=1, minutes=device), 600)
+    for device in range(10, 14):  # who only passed through is no visitor
+        _visit(api, tenant, store_id, next(numbers), device, ten + timedelta(hours=1), 300, "crossed")
     path = f"/v1/traffic/stores/{store_id}/hours"
     range_ = {"start": "2026-06-01T10:00:00+03:00", "end": "2026-06-01T12:00:00+03:00"}
     answer = tenant.secret.get(path, params=range_).json()

@@ -316,6 +316,11 @@ class SlotTable:
         if self._next is not None:
             self._step(max(MOVED_PLACES, self._due()))
 
+    def finish(self) -> None:
+        """Completes a rewriting that has begun, with a pause: two tables take twice the memory."""
+        if self._next is not None:
+            self._step(len(self.buckets.keys))
+
     def put_many(self, keys: Int64s, entries: Int32s) -> None:
         """Add entries to keys, both of shape (n,), each pair once: faster than one by one, with a pause."""
         if not len(keys):

@@ -92,8 +92,7 @@ class FenceRecords:
 
     @property
     def nbytes(self) -> int:
-        pools = (self.fences, self.shapes, self.areas, self.vertices, self.wide_vertices, self.bands)
-        return sum(pool.nbytes for pool in (*pools, self._keys, self._names)) + self.profiles.nbytes
+        return sum(pool.nbytes for pool in self._pools()) + self.profiles.nbytes
 
     def reserve(self, slots: int) -> None:
         """Make room for so many fences, at once."""
@@ -263,6 +262,15 @@ class FenceRecords:
             self._band_lists = np.empty(room, dtype=np.int32)
         count = band_edges(lines, rows, margin_deg, self._band_lists)
         return _filled(self.bands, self._band_lists[: self._band_lists[count]]), count
+
+    def finish(self) -> None:
+        """Completes arrays that are being replaced."""
+        for pool in self._pools():
+            pool.finish()
+
+    def _pools(self) -> tuple[Pool, ...]:
+        tables = self.fences, self.shapes, self.areas, self.vertices, self.wide_vertices, self.bands
+        return (*tables, self._keys, self._names)
 
     def _profile_row(self, profile: Profile) -> int:
         row = self._profile_rows.get(profile)

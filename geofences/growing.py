@@ -73,6 +73,11 @@ class Pool:
         if self._next is not None and first < self._copied:
             self._next[first : first + rows] = self.data[first : first + rows]
 
+    def finish(self) -> None:
+        """Completes a larger array that has begun, with a pause."""
+        if self._next is not None:
+            self._copy(len(self.data))
+
     def give_back(self, first: int, rows: int) -> None:
         if rows:
             self._free.setdefault(rows, []).append(first)

@@ -256,6 +256,11 @@ class FenceIndex:
             position, slot = np.delete(position, rows[outside]), np.delete(slot, rows[outside])
         return Pairs(position=position, slot=slot)
 
+    def finish(self) -> None:
+        """After many edits: completes the growth that is under way in one pause, so that its memory comes back."""
+        for growing in (self._cells, self._ids, self._records):
+            growing.finish()
+
     def way(self) -> Way:
         """What it takes to find the fences that a device passed through; for one batch, as fences may change after."""
         return way_among(self._tables, self._resolutions)

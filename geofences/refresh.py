@@ -84,6 +84,7 @@ class FenceSnapshot:
         self.number = connection.execute(queries("geofences")["newest_change"]).scalar_one()
         for fence in load_fences(connection, horizon_at=self._now() - HORIZON):
             self._put(fence)
+        self.index.finish()
 
     def poll(self, connection: sa.Connection) -> list[tuple[FenceId, int]]:
         """Applies what is new; answers which fences change, and when (microseconds)."""

@@ -61,6 +61,7 @@ def _fill(index: FenceIndex, fences: Fences, covers: _Covers) -> None:
     for start in range(0, len(fences), AT_ONCE):
         shapes = fences.shapes(start, min(start + AT_ONCE, len(fences)))
         index.add_all([as_fence(i, shape, covers.of(i)) for i, shape in enumerate(shapes, start=start)])
+    index.finish()  # as an engine does that has loaded its fences
 
 
 def _resident_bytes() -> int:

@@ -43,6 +43,7 @@ POSITIONS_IN_LOG = 300_000
 PACKED = 1_000
 BATCHES = (1, 100, 1000)
 ROUNDS = 5
+LEDGER_ROUNDS = 3
 FENCES = 5_000
 SOUTH_DEG, HEIGHT_DEG = 60.0, 0.5
 WEST_DEG, WIDTH_DEG = 24.0, 1.0
@@ -66,10 +67,9 @@ def run(home: BenchHome, *, seconds: float, say: Callable[[str], None]) -> dict[
             rate, floor = _http(home, url, floor_url, batch, seconds)
             result["http"][str(batch)], result["decode_only"][str(batch)] = rate, floor
             say(f"HTTP, {batch} a request: {rate:,.0f} positions/s; decode only: {floor:,.0f}")
-    result["first_met"], result["log_to_ledger"] = _log_to_ledger(home)
-    say(f"log to ledger: {result['log_to_ledger']:,.0f} positions/s; devices met: {result['first_met']:,.0f}/s")
-    result["copy_floor"] = _copy_floor(home)
-    say(f"bare COPY: {result['copy_floor']:,.0f} positions/s")
+    rounds = [_ledger_round(home, say) for _ in range(LEDGER_ROUNDS)]
+    for name, rates in zip(("first_met", "log_to_ledger", "copy_floor"), zip(*rounds, strict=True), strict=True):
+        result[name] = median(rates)
     result["delivery_ms"] = asyncio.run(_deliver(home))
     say(f"position to delivery: p50 {result['delivery_ms']['p50']:.1f} ms, p99 {result['delivery_ms']['p99']:.1f} ms")
     return result
@@ -160,6 +160,20 @@ def _positions(home: BenchHome, n: int) -> Positions:
     rows["accuracy_m"] = 8
     rows["speed_mps"] = np.nan
     return rows
+
+
+def _ledger_round(home: BenchHome, say: Callable[[str], None]) -> tuple[float, float, float]:
+    """Devices met, positions a second from the log to the ledger, and of the bare COPY right after."""
+    owner = database(home.settings, Role.ADMIN)
+    with owner.begin() as connection:
+        connection.execute(
+            sa.text("TRUNCATE geofences.positions, geofences.visits, geofences.events, geofences.device_last")
+        )
+    owner.dispose()
+    first_met, ledger = _log_to_ledger(home)
+    floor = _copy_floor(home)
+    say(f"log to ledger: {ledger:,.0f} positions/s; bare COPY: {floor:,.0f}; devices met: {first_met:,.0f}/s")
+    return first_met, ledger, floor
 
 
 def _log_to_ledger(home: BenchHome) -> tuple[float, float]:

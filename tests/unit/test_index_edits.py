@@ -125,6 +125,19 @@ def test_a_batch_that_began_before_arrays_were_replaced_sees_no_half_of_what_cam
     assert later.tolist() == list(range(int(before.sealed[0]) - 1))
 
 
+def test_finishing_what_grows_gives_memory_back_and_changes_no_answer() -> None:
+    index = FenceIndex()
+    saved_bytes = 0
+    for i in range(1_000):
+        index.add(fence(i))
+        if i % 25 == 0:
+            growing_bytes = index.nbytes
+            index.finish()
+            saved_bytes = max(saved_bytes, growing_bytes - index.nbytes)
+            assert len(matched(index)) == i + 1
+    assert saved_bytes > 10_000
+
+
 def test_a_fence_of_a_city_takes_less_than_400_bytes() -> None:
     """Half the fences are polygons of 6 to 60 corners here; the larger the index, the less of each is spare room."""
     rng = np.random.default_rng(2)

@@ -34,6 +34,7 @@ TRIGGERS = {
     EventType.ENTERED: TriggerType.ENTER,
     EventType.DWELLED: TriggerType.DWELL,
     EventType.EXITED: TriggerType.EXIT,
+    EventType.CROSSED: TriggerType.CROSSED,
 }
 EVENTS_A_BATCH = 1_000
 NEW_NOTIFICATIONS_CHANNEL = "lbs_notifications"

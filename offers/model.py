@@ -7,13 +7,15 @@ shape, checked in one place.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
+from offers.recurrence import MAX_DURATION, MAX_RULE
 from offers.schedule import Schedule, Weekday
+from offers.windows import MAX_BLACKOUT_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +40,7 @@ class TriggerType(StrEnum):
     ENTER = "enter"
     DWELL = "dwell"
     EXIT = "exit"
+    CROSSED = "crossed"
     SCHEDULED = "scheduled"
 
 
@@ -100,12 +103,31 @@ class WeeklyHours(Part):
     end: WallTime
 
 
+class RecurringHours(Part):
+    """Windows of one length that begin whenever a rule says, in the store's wall time."""
+
+    rule: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_RULE,
+            description="RFC 5545, without a zone: DTSTART, a new line, and RRULE of days, weeks, months or years.",
+            examples=["DTSTART:20260601T100000\nRRULE:FREQ=MONTHLY;BYDAY=1SA"],
+        ),
+    ]
+    duration_min: Annotated[int, Field(ge=1, le=MAX_DURATION // timedelta(minutes=1))]
+
+
 class Windows(Part):
     """When the offer is on, in each store's own time. Nothing said: always."""
 
     first_day: date | None = None
     last_day: Annotated[date | None, Field(description="Inclusive.")] = None
     weekly: Annotated[list[WeeklyHours], Field(max_length=50)] = []
+    recurring: Annotated[list[RecurringHours], Field(max_length=20)] = []
+    blackout_days: Annotated[
+        list[date], Field(max_length=MAX_BLACKOUT_DAYS, description="Local days on which nothing is on.")
+    ] = []
     only_while_open: bool = False
 
     @model_validator(mode="after")
@@ -121,7 +143,10 @@ class Windows(Part):
 class EventTrigger(Part):
     """A visit's moment that brings the offer."""
 
-    type: Literal["enter", "dwell", "exit"]
+    type: Annotated[
+        Literal["enter", "dwell", "exit", "crossed"],
+        Field(description="`crossed` needs fences that ask for it by `crossed_within_s`."),
+    ]
     already_inside: Annotated[
         bool, Field(description="Also for a device whose first position is inside the fence already.")
     ] = True

@@ -1,4 +1,4 @@
-"""When a campaign is on, in a store's own time: dates, weekly windows, and only while the store is open. Pure.
+"""When a campaign is on, in a store's own time: dates, windows, and only while the store is open. Pure.
 
 Windows are local wall times; `geofences.zones` says which instants they mean. Where the clock is put back, the first
 occurrence of a wall time starts a window and the last one ends it; where it is put forward over one, the first instant
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from geofences.zones import day_start, first_instant
 from offers.hours import HORIZON, OpeningHours, State
-from offers.windows import END_OF_DAY, LAST_YEAR, WEEKDAYS, Schedule, Weekday, WeeklyWindow, wall_time
+from offers.recurrence import LAST_YEAR, RecurringWindow
+from offers.windows import END_OF_DAY, WEEKDAYS, Schedule, Weekday, WeeklyWindow, wall_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "END_OF_DAY",
     "Interval",
+    "RecurringWindow",
     "Schedule",
     "Weekday",
     "WeeklyWindow",
@@ -53,6 +55,7 @@ class WindowReason(StrEnum):
     NOT_STARTED = "not_started"
     ENDED = "ended"
     OUTSIDE_WINDOWS = "outside_windows"
+    BLACKOUT_DAY = "blackout_day"
     STORE_CLOSED = "store_closed"
     HOURS_UNKNOWN = "hours_unknown"
 
@@ -120,7 +123,8 @@ def next_windows(
     """The next `n` intervals in which the campaign is on; one that is running is given from `after` on.
 
     Fewer if it ends before. With `only_while_open` they are cut to opening hours, looked at for `hours.HORIZON`; a
-    store without hours has none. The end of an interval that never ends is None.
+    store without hours has none. The end of an interval that never ends is None, and so is that of one whose recurring
+    windows touch each other for longer than the horizon.
     """
     return list(islice(_live(schedule, zone, after.astimezone(UTC), hours), n))
 
@@ -159,8 +163,11 @@ def occurrences(
 
 
 def _why_outside(schedule: Schedule, at: datetime, zone: ZoneInfo) -> WindowReason:
-    if schedule.first_day and at.astimezone(zone).date() < schedule.first_day:
+    today = at.astimezone(zone).date()
+    if schedule.first_day and today < schedule.first_day:
         return WindowReason.NOT_STARTED
+    if today in schedule.blackout_days:
+        return WindowReason.BLACKOUT_DAY
     return WindowReason.OUTSIDE_WINDOWS
 
 
@@ -192,7 +199,25 @@ def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def _windows(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[Interval]:
     """The windows that end after an instant, from it on, in order and disjoint, touching ones joined."""
-    return _weekly_windows(schedule, zone, after) if schedule.weekly else _whole_days(schedule, zone, after)
+    pattern = schedule.weekly or schedule.recurring
+    windows = _pattern(schedule, zone, after) if pattern else _whole_days(schedule, zone, after)
+    return _without(windows, schedule.blackout_days, zone) if schedule.blackout_days else windows
+
+
+def _without(windows: Iterator[Interval], blackout_days: tuple[date, ...], zone: ZoneInfo) -> Iterator[Interval]:
+    for begin, end in windows:
+        left = begin
+        for day in blackout_days:
+            off, on_again = day_start(day, zone), day_start(day + _DAY, zone)
+            if on_again <= left:
+                continue
+            if end is not None and off >= end:
+                break
+            if left < off:
+                yield left, off
+            left = on_again
+        if end is None or left < end:
+            yield left, end
 
 
 def _whole_days(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[Interval]:
@@ -202,13 +227,14 @@ def _whole_days(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator
         yield max(begin, after), end
 
 
-def _weekly_windows(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[Interval]:
-    first = max(after.astimezone(zone).date() - _REACH, schedule.first_day or date.min)
+def _pattern(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[Interval]:
+    longest = max((window.duration for window in schedule.recurring), default=timedelta())
+    first = max(after.astimezone(zone).date() - _REACH - longest, schedule.first_day or date.min)
     last = schedule.last_day or date(LAST_YEAR, 12, 31)
     monday = _monday(first)
     running: tuple[datetime, datetime] | None = None
     steady = False
-    while monday <= last:
+    while (monday := _next_week(schedule, monday)) <= last:
         for begin, end in _week(schedule, zone, monday):
             if end <= after:
                 continue
@@ -221,7 +247,10 @@ def _weekly_windows(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iter
                 running = begin, end
             steady = False
         monday += _WEEK
-        if running and running[1] - running[0] > _STEADY:
+        if running and schedule.recurring and running[1] - running[0] > HORIZON:
+            yield running[0], None
+            return
+        if running and running[1] - running[0] > _STEADY and not schedule.recurring:
             if schedule.last_day is None:
                 yield running[0], None
                 return
@@ -231,14 +260,28 @@ def _weekly_windows(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iter
         yield running
 
 
+def _next_week(schedule: Schedule, monday: date) -> date:
+    """That week or a later one, if no window starts earlier; the last there is if none starts any more."""
+    if schedule.weekly:
+        return monday
+    starts = (window.next_start(datetime.combine(monday, time())) for window in schedule.recurring)
+    soonest = min((start for start in starts if start is not None), default=None)
+    return date.max if soonest is None else _monday(soonest.date())
+
+
 @lru_cache(maxsize=4096)
 def _week(schedule: Schedule, zone: ZoneInfo, monday: date) -> tuple[tuple[datetime, datetime], ...]:
     """The windows that start in the seven local days from `monday` on, by start; not joined."""
+    days = list(_days(monday, monday + 6 * _DAY, schedule.first_day, schedule.last_day))
     found = [
-        window.on(day, zone)
-        for day in _days(monday, monday + 6 * _DAY, schedule.first_day, schedule.last_day)
-        for window in schedule.weekly
-        if WEEKDAYS[day.weekday()] in window.days
+        window.on(day, zone) for day in days for window in schedule.weekly if WEEKDAYS[day.weekday()] in window.days
+    ]
+    begin, end = datetime.combine(monday, time()), datetime.combine(monday + _WEEK, time())
+    found += [
+        window.interval(start, zone)
+        for window in schedule.recurring
+        for start in window.starts(begin, end)
+        if start.date() in days
     ]
     return tuple(sorted((begin, end) for begin, end in found if begin < end))
 

@@ -1,4 +1,4 @@
-"""What a campaign says of its times, as values and as JSON: dates, weekly windows, only while the store is open. Pure.
+"""What a campaign says of its times, as values and as JSON: dates, windows, only while the store is open. Pure.
 
 All times are local wall times of a store; `schedule` says when they come true in a zone.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from geofences.zones import day_start, first_instant, last_instant
 from offers.errors import InvalidScheduleError
+from offers.recurrence import FIRST_YEAR, LAST_YEAR, RecurringWindow
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
 END_OF_DAY = time.max
 """Stands for 24:00, which `time` cannot say: the instant at which the next local day begins."""
 
-FIRST_YEAR, LAST_YEAR = 1970, 2999
-"""Days outside are refused; a campaign without an end has no `last_day`."""
-
 MAX_WINDOWS = 100
+MAX_BLACKOUT_DAYS = 1_000
 
 _WALL_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -73,16 +72,21 @@ class Schedule:
     """When a campaign is on. `Schedule()` is always on.
 
     `first_day` and `last_day` are local days, both included, and decide on which days windows may start: one that runs
-    past midnight on `last_day` is not cut. Without weekly windows every day is a window from its beginning to its end.
+    past midnight on `last_day` is not cut. Without weekly and recurring windows every day is a window, all of it. On a
+    blackout day nothing is on, all day.
     """
 
     first_day: date | None = None
     last_day: date | None = None
     weekly: tuple[WeeklyWindow, ...] = ()
+    recurring: tuple[RecurringWindow, ...] = ()
+    blackout_days: tuple[date, ...] = ()
+    """Rising."""
     only_while_open: bool = False
 
     def __post_init__(self) -> None:
-        for name, day in (("first_day", self.first_day), ("last_day", self.last_day)):
+        named = [("blackout_days", day) for day in self.blackout_days]
+        for name, day in (("first_day", self.first_day), ("last_day", self.last_day), *named):
             if day and not FIRST_YEAR <= day.year <= LAST_YEAR:
                 raise InvalidScheduleError(f"{name}: not in the years {FIRST_YEAR} to {LAST_YEAR} (for no limit: null)")
         if self.first_day and self.last_day and self.last_day < self.first_day:
@@ -95,20 +99,33 @@ class Schedule:
         Raises `InvalidScheduleError` with the path of the first fault, e.g. `windows.weekly[0].start: ...`.
 
         >>> text = {"first_day": "2026-06-01", "last_day": "2026-08-31", "only_while_open": True,
-        ...         "weekly": [{"days": ["mo", "tu"], "start": "11:00", "end": "14:30"}]}
+        ...         "weekly": [{"days": ["mo", "tu"], "start": "11:00", "end": "14:30"}],
+        ...         "recurring": [], "blackout_days": ["2026-06-19"]}
         >>> Schedule.from_json(text).to_json() == text
         True
         """
-        fields = _object(obj, path, ("first_day", "last_day", "weekly", "only_while_open"))
+        known = ("first_day", "last_day", "weekly", "recurring", "blackout_days", "only_while_open")
+        fields = _object(obj, path, known)
         windows = _list(fields.get("weekly", []), f"{path}.weekly")
+        rules = _list(fields.get("recurring", []), f"{path}.recurring")
+        off = _list(fields.get("blackout_days", []), f"{path}.blackout_days", MAX_BLACKOUT_DAYS)
         only_while_open = fields.get("only_while_open", False)
         if not isinstance(only_while_open, bool):
             raise InvalidScheduleError(f"{path}.only_while_open: expected true or false")
         first_day = _day(fields.get("first_day"), f"{path}.first_day")
         last_day = _day(fields.get("last_day"), f"{path}.last_day")
         weekly = tuple(_weekly_window(window, f"{path}.weekly[{i}]") for i, window in enumerate(windows))
+        recurring = tuple(_recurring_window(rule, f"{path}.recurring[{i}]") for i, rule in enumerate(rules))
+        blackout = {_day(day, f"{path}.blackout_days[{i}]") or date.min for i, day in enumerate(off)}
         try:
-            return cls(first_day=first_day, last_day=last_day, weekly=weekly, only_while_open=only_while_open)
+            return cls(
+                first_day=first_day,
+                last_day=last_day,
+                weekly=weekly,
+                recurring=recurring,
+                blackout_days=tuple(sorted(blackout)),
+                only_while_open=only_while_open,
+            )
         except InvalidScheduleError as error:
             raise InvalidScheduleError(f"{path}.{error}") from error
 
@@ -125,6 +142,11 @@ class Schedule:
                 }
                 for window in self.weekly
             ],
+            "recurring": [
+                {"rule": window.rule, "duration_min": window.duration // timedelta(minutes=1)}
+                for window in self.recurring
+            ],
+            "blackout_days": [day.isoformat() for day in self.blackout_days],
             "only_while_open": self.only_while_open,
         }
 
@@ -155,6 +177,11 @@ def _weekly_window(value: object, path: str) -> WeeklyWindow:
         raise InvalidScheduleError(f"{path}.{error}") from error
 
 
+def _recurring_window(value: object, path: str) -> RecurringWindow:
+    fields = _object(value, path, ("rule", "duration_min"))
+    return RecurringWindow.parse(fields.get("rule"), duration_min=fields.get("duration_min"), path=path)
+
+
 def _object(value: object, path: str, known: tuple[str, ...]) -> dict[str, Any]:
     """The members of a JSON object that are not null."""
     if not isinstance(value, dict):
@@ -165,11 +192,11 @@ def _object(value: object, path: str, known: tuple[str, ...]) -> dict[str, Any]:
     return {key: member for key, member in value.items() if member is not None}
 
 
-def _list(value: object, path: str) -> list[Any]:
+def _list(value: object, path: str, most: int = MAX_WINDOWS) -> list[Any]:
     if not isinstance(value, list):
         raise InvalidScheduleError(f"{path}: expected a list")
-    if len(value) > MAX_WINDOWS:
-        raise InvalidScheduleError(f"{path}: more than {MAX_WINDOWS}")
+    if len(value) > most:
+        raise InvalidScheduleError(f"{path}: more than {most}")
     return value
 
 

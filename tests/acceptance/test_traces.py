@@ -79,7 +79,9 @@ def test_standard_finds_the_visits_of_walk_ins_and_of_the_edge() -> None:
     assert recall("tunnel", "offline", "spoof") >= 0.98
 
 
-@pytest.mark.xfail(reason="a stray IN beside a neighbour is confirmed: within the exit buffer nothing is OUT")
+@pytest.mark.xfail(
+    strict=True, reason="a stray IN beside a neighbour is confirmed: within the exit buffer nothing is OUT"
+)
 def test_standard_finds_the_visits_of_the_mall_too() -> None:
     assert recall("walk_in", "mall", "edge") >= 0.98
 
@@ -107,18 +109,23 @@ def test_a_visit_that_was_delivered_late_and_out_of_order_is_one_visit() -> None
         assert min(found["precision"], found["recall"]) >= 0.97, (kind, found)
 
 
+ASKED_FOR = pytest.mark.xfail(
+    strict=True, reason="the published formula takes the border as straight, and the fence as centred on the report"
+)
+"""docs/benchmarks.md shows by how much, and that a disc of the same area would do; the formula is a promise, so it
+stays until that changes."""
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_probability_of_a_disc_of_that_area_is_calibrated(size: str, shape: str) -> None:
-    found = calibrated()[size][shape]["as_disc"]
+@pytest.mark.parametrize("formula", ["as_disc", pytest.param("published", marks=ASKED_FOR)])
+def test_a_probability_is_calibrated(size: str, shape: str, formula: str) -> None:
+    found = calibrated()[size][shape][formula]
     assert found["well_filled"] >= 5
     assert abs(found["widest"]) <= 0.03
 
 
-@pytest.mark.xfail(reason="the published formula takes the border as straight, and the fence as centred on the report")
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_published_confidence_is_calibrated(size: str, shape: str) -> None:
-    found = calibrated()[size][shape]["published"]
-    assert found["well_filled"] >= 5
-    assert abs(found["widest"]) <= 0.03
+def test_the_published_confidence_is_never_too_modest_and_at_most_0_14_too_sure(size: str, shape: str) -> None:
+    assert -0.14 <= calibrated()[size][shape]["published"]["widest"] <= 0.03

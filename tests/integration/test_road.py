@@ -52,12 +52,14 @@ def test_leaving_ends_the_visit(road: Road) -> None:
 
 def test_who_drives_through_between_two_reports_leaves_a_visit_that_says_so(road: Road) -> None:
     road.store("s1", settings={"crossed_within_s": 120})
+    road.campaign(trigger={"type": "crossed"})
     before, after = LatLng(lat=60.165, lng=24.9384), LatLng(lat=60.175, lng=24.9384)
     road.report(road.device("anna"), before, after, every_s=100)
     road.eventually(
         "SELECT status, ended_by, positions, round(dwell_s) FROM geofences.visits", [("closed", "crossed", 0, 18)]
     )
     assert road.rows("SELECT type FROM geofences.events") == [("visit.crossed",)]
+    road.eventually("SELECT trigger_type, outcome FROM offers.decisions", [("crossed", "offered")])
 
 
 def test_without_push_consent_the_decision_says_so(road: Road) -> None:

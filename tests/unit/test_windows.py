@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offers.errors import InvalidScheduleError
-from offers.schedule import END_OF_DAY, Schedule, Weekday, WeeklyWindow
+from offers.schedule import END_OF_DAY, RecurringWindow, Schedule, Weekday, WeeklyWindow
 
+SINCE = "DTSTART:20260601T100000\nRRULE:"
+DAILY = {"rule": f"{SINCE}FREQ=DAILY", "duration_min": 60}
 LUNCH = {"days": ["mo", "tu"], "start": "11:00", "end": "14:30"}
 
 _minutes = st.times().map(lambda t: t.replace(second=0, microsecond=0))
@@ -20,12 +22,23 @@ _windows = st.builds(
     end=_minutes | st.just(END_OF_DAY),
 )
 _days = st.none() | st.dates(date(1970, 1, 1), date(2999, 12, 31))
-_schedules = st.tuples(_days, _days, st.lists(_windows, max_size=5), st.booleans()).map(
+_schedules = st.tuples(
+    _days,
+    _days,
+    st.lists(_windows, max_size=5),
+    st.booleans(),
+    st.lists(st.sampled_from(["DAILY", "WEEKLY;BYDAY=MO,FR", "MONTHLY;BYMONTHDAY=-1"]), max_size=3),
+    st.sets(st.dates(date(1970, 1, 1), date(2999, 12, 31)), max_size=5),
+).map(
     lambda parts: Schedule(
         first_day=min(filter(None, parts[:2]), default=None) if all(parts[:2]) else parts[0],
         last_day=max(filter(None, parts[:2]), default=None) if all(parts[:2]) else parts[1],
         weekly=tuple(parts[2]),
         only_while_open=parts[3],
+        recurring=tuple(
+            RecurringWindow.parse(f"DTSTART:20260601T100000\nRRULE:FREQ={often}", duration_min=90) for often in parts[4]
+        ),
+        blackout_days=tuple(sorted(parts[5])),
     )
 )
 
@@ -50,7 +63,10 @@ def test_midnight_as_an_end_is_not_the_end_of_the_day() -> None:
     [
         (None, "windows: expected an object"),
         ([], "windows: expected an object"),
-        ({"weeky": []}, "windows.weeky: unknown; known are first_day, last_day, weekly, only_while_open"),
+        (
+            {"weeky": []},
+            "windows.weeky: unknown; known are first_day, last_day, weekly, recurring, blackout_days, only_while_open",
+        ),
         ({"first_day": "2026-6-1"}, "windows.first_day: expected a day"),
         ({"first_day": "20260601"}, "windows.first_day: expected a day"),
         ({"first_day": "2026-02-29"}, "windows.first_day: expected a day"),
@@ -58,6 +74,17 @@ def test_midnight_as_an_end_is_not_the_end_of_the_day() -> None:
         ({"last_day": "9999-12-31"}, "windows.last_day: not in the years 1970 to 2999"),
         ({"first_day": "2026-06-02", "last_day": "2026-06-01"}, "windows.last_day: 2026-06-01 is before"),
         ({"only_while_open": 1}, "windows.only_while_open: expected true or false"),
+        ({"blackout_days": ["2026-06-31"]}, r"windows.blackout_days\[0\]: expected a day"),
+        (
+            {"recurring": [{"rule": "FREQ=DAILY", "duration_min": 60}]},
+            r"windows.recurring\[0\].rule: expected \"DTSTART",
+        ),
+        ({"recurring": [DAILY | {"duration_min": 0}]}, r"windows.recurring\[0\].duration_min: expected whole minutes"),
+        ({"recurring": [DAILY | {"duration_min": 20_000}]}, r"windows.recurring\[0\].duration_min: expected whole"),
+        ({"recurring": [DAILY | {"rule": f"{SINCE}FREQ=HOURLY"}]}, r"windows.recurring\[0\].rule: FREQ: DAILY, WEEKLY"),
+        ({"recurring": [DAILY | {"rule": f"{SINCE}FREQ=DAILY;X=1"}]}, r"windows.recurring\[0\].rule: cannot be read"),
+        ({"recurring": [DAILY | {"rule": f"{SINCE}FREQ=DAILY;UNTIL=20200101T000000"}]}, r".*: never begins"),
+        ({"recurring": [DAILY | {"rule": f"{SINCE}FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"}]}, r".*: never begins"),
         ({"only_while_open": "yes"}, "windows.only_while_open: expected true or false"),
         ({"weekly": {}}, "windows.weekly: expected a list"),
         ({"weekly": [LUNCH] * 101}, "windows.weekly: more than 100"),

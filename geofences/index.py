@@ -29,7 +29,7 @@ from geofences.kernel import (
     measure_columns,
     slot_of_version,
 )
-from geofences.model import FOREVER_US, Area, Cell, Fence, FenceId, Floats, Int32s, Int64s, LatLng, Pairs
+from geofences.model import FOREVER_US, Area, Cell, Fence, FenceId, Floats, Int32s, Int64s, LatLng, Pairs, TenantId
 from geofences.passing import Way, way_among
 from geofences.planar import keys_of_cell_lists, keys_of_cells, plane, resolution_of, resolution_of_key
 
@@ -103,6 +103,8 @@ class FenceIndex:
         self._fences_by_res: Counter[int] = Counter()
         """How many fences there are in each resolution."""
         self._resolutions: Int64s = np.empty(0, dtype=np.int64)
+        self._asking: Counter[TenantId] = Counter()
+        """How many fences of each tenant ask to be told who passes through."""
         self._ending: list[tuple[int, int]] = []
         """A heap of (valid_to_us, slot) of versions that end."""
         self._resting: list[int] = []
@@ -263,7 +265,7 @@ class FenceIndex:
 
     def way(self) -> Way:
         """What it takes to find the fences that a device passed through; for one batch, as fences may change after."""
-        return way_among(self._tables, self._resolutions)
+        return way_among(self._tables, self._resolutions, +self._asking)
 
     def measure(self, slot: Int32s, lat: Floats, lng: Floats) -> Floats:
         """Signed distance of each pair to its fence's border, shape (k,), metres: >= 0 inside, negative outside.
@@ -340,6 +342,8 @@ class FenceIndex:
 
     def _hold(self, fence: Fence, slot: int) -> None:
         self._held += 1
+        if fence.profile.crossed_within_s:
+            self._asking[fence.tenant_id] += 1
         self._count(resolution_of(fence.cells[0]), 1)
         if fence.valid_to_us != FOREVER_US:
             heapq.heappush(self._ending, (fence.valid_to_us, slot))
@@ -349,9 +353,11 @@ class FenceIndex:
         keys = self._records.keys_of(slot)
         self._cells.drop(keys, 2 * slot + self._records.is_area(slot))
         self._count(resolution_of_key(int(keys[0])), -1)
-        fence_id = FenceId(self._records.fences.data[slot].item()[0])
-        self._ids.drop(_id_key(fence_id), slot)
-        self._link(fence_id)
+        fence = self._records.fence_at(slot)
+        if fence.profile.crossed_within_s:
+            self._asking[fence.tenant_id] -= 1
+        self._ids.drop(_id_key(fence.fence_id), slot)
+        self._link(fence.fence_id)
         self._records.clear(slot)
         self._held -= 1
         self._resting.append(slot)

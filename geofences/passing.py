@@ -16,6 +16,10 @@ from geofences.planar import Plane, plane, to_faces, to_keys, to_units
 from geofences.trust import MAX_SPEED_MPS, speed_mps
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import NDArray
+
     from geofences.fence_tables import FenceTables
     from geofences.model import Floats, Int32s, Int64s
     from geofences.planar import Faces
@@ -36,6 +40,8 @@ class Way(NamedTuple):
 
     within_us: int
     """The longest time between two positions for which any fence asks; 0: none does."""
+    tenants: NDArray[np.uint8]
+    """By tenant_id, 1 for those with fences that ask."""
     resolutions: Int64s
     plane: Plane
     slots: Int32s
@@ -51,13 +57,16 @@ class Way(NamedTuple):
     keys: Int64s
 
 
-def way_among(tables: FenceTables, resolutions: Int64s) -> Way:
-    """For these fences, whose cells have these resolutions."""
-    within_us = int(tables.profiles["crossed_us"].max(initial=0))
+def way_among(tables: FenceTables, resolutions: Int64s, asking: Collection[int]) -> Way:
+    """For these fences, whose cells have these resolutions, and the tenants with fences that ask."""
+    within_us = int(tables.profiles["crossed_us"].max(initial=0)) if asking else 0
+    tenants = np.zeros(max(asking, default=0) + 1, dtype=np.uint8)
+    tenants[list(asking)] = 1
     n = BLOCK if within_us else 0
     lat, lng, x, y, z, east, north = np.empty((7, n), dtype=np.float64)
     return Way(
         within_us=within_us,
+        tenants=tenants,
         resolutions=resolutions,
         plane=plane(),
         slots=np.empty(len(tables.fences) if within_us else 0, dtype=np.int32),
@@ -107,7 +116,7 @@ def fences_between(
 
     None for what is no way but a jump: faster than `trust.MAX_SPEED_MPS`.
     """
-    if not 1 < elapsed_us <= way.within_us:
+    if not 1 < elapsed_us <= way.within_us or tenant_id >= len(way.tenants) or way.tenants[tenant_id] == 0:
         return 0
     if speed_mps(0, lat1, lng1, elapsed_us, lat2, lng2) > MAX_SPEED_MPS:
         return 0

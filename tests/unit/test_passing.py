@@ -103,6 +103,17 @@ def test_it_is_off_unless_a_fence_asks_for_it() -> None:
         assert _send(_follow(_fence(_circle(), profile)), _walk((0, -300), (60, 300))) == []
 
 
+def test_fences_that_came_and_went_are_no_longer_looked_for() -> None:
+    follower = _follow(_fence(_circle(), STANDARD))
+    asking = replace(_fence(_circle(), fence_id=8), valid_to_us=START_US + 100 * S)
+    follower.index.add(asking)
+    assert follower.index.way().within_us > 0
+    assert _send(follower, _walk((0, -300), (60, 300))) == [("visit.crossed", 20)]
+    follower.index.forget_before(START_US + 100 * S)
+    assert follower.index.way().within_us == 0
+    assert _send(follower, _walk((120, -300), (180, 300))) == []
+
+
 @pytest.mark.parametrize(
     ("walk", "why"),
     [

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from geofences.errors import GeofencesError
 from geofences.import_rows import UnreadableFileError
-from geofences.model import LatLng
+from geofences.model import SETTINGS_AT_MOST, LatLng
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,16 +34,7 @@ PLACE: Final[Fields] = {
 STORE_FIELDS: Final[Fields] = PLACE | {
     name: (name,) for name in ("category", "timezone", "opening_hours", "phone", "url")
 }
-SETTINGS: Final = (
-    "enter_after_s",
-    "exit_after_s",
-    "exit_buffer_m",
-    "min_confidence",
-    "dwell_s",
-    "hold_s",
-    "gap_s",
-    "crossed_within_s",
-)
+SETTINGS: Final = tuple(SETTINGS_AT_MOST)
 FENCE_FIELDS: Final[Fields] = (
     PLACE
     | {"radius_m": ("radius_m", "radius"), "store": ("store_external_id", "store_id"), "profile": ("profile",)}

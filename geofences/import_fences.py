@@ -9,7 +9,7 @@ from geofences.errors import InvalidGeometryError
 from geofences.geo import circle, kind_of, parse_geometry
 from geofences.import_columns import SETTINGS, RowRefusedError, number_of, place_of, text_of
 from geofences.importing import Upload, auto_id, take_row
-from geofences.model import PROFILES, Area, Circle
+from geofences.model import PROFILES, SETTINGS_AT_MOST, Area, Circle
 from geofences.places import FenceInput
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _settings(fields: dict[str, Any]) -> dict[str, float]:
         value = number_of(name, fields.get(name))
         if value is None:
             continue
-        if value < 0 or (name == "min_confidence" and value > 1):
-            raise RowRefusedError(f"{name} {value} is out of range")
+        if not 0 <= value <= SETTINGS_AT_MOST[name]:
+            raise RowRefusedError(f"{name} {value} is out of range: 0 to {SETTINGS_AT_MOST[name]:g}")
         settings[name] = value
     return settings

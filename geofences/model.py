@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
-from typing import NewType
+from typing import TYPE_CHECKING, Final, NewType
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TenantId = NewType("TenantId", int)
 DeviceId = NewType("DeviceId", int)
@@ -107,6 +110,18 @@ class Profile:
     gap_s: float = 1800.0
     crossed_within_s: float = 0.0
 
+
+SETTINGS_AT_MOST: Final[Mapping[str, float]] = {
+    "enter_after_s": 7 * 86_400,
+    "exit_after_s": 7 * 86_400,
+    "exit_buffer_m": 100_000,
+    "min_confidence": 1,
+    "dwell_s": 7 * 86_400,
+    "hold_s": 7 * 86_400,
+    "gap_s": 7 * 86_400,
+    "crossed_within_s": 120,
+}
+"""What a fence may ask for, field by field of `Profile`; nothing is negative."""
 
 STANDARD = Profile()
 PLAIN = Profile(

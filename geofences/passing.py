@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
 SPACING_M: Final = 2.0
 """Cells are looked up so often along a way: a shorter one through a fence may go unseen."""
+MOST_STEPS: Final = 512
+"""Of a longer way, so many places are looked at: what a position costs has an end."""
 LEAST_STEP_M: Final = 1.0
-"""How exactly it is found out where a way comes into a fence and leaves it."""
+"""Along a border, a way is followed in such steps, or in MOST_STEPS of them."""
+HALVINGS: Final = 12
+"""Of such a step, to find where a border is met."""
 SAFE_SHARE: Final = 0.98
 """Of the measured distance to a border: so far one can go and not be beyond it; distances are right to 1 %."""
-BLOCK: Final = 512
 METERS_A_DEGREE: Final = 111_700.0
 """No degree of a meridian or of the equator is longer."""
 
@@ -62,7 +65,7 @@ def way_among(tables: FenceTables, resolutions: Int64s, asking: Collection[int])
     within_us = int(tables.profiles["crossed_us"].max(initial=0)) if asking else 0
     tenants = np.zeros(max(asking, default=0) + 1, dtype=np.uint8)
     tenants[list(asking)] = 1
-    n = BLOCK if within_us else 0
+    n = MOST_STEPS if within_us else 0
     lat, lng, x, y, z, east, north = np.empty((7, n), dtype=np.float64)
     return Way(
         within_us=within_us,
@@ -121,18 +124,17 @@ def fences_between(
     if speed_mps(0, lat1, lng1, elapsed_us, lat2, lng2) > MAX_SPEED_MPS:
         return 0
     found = 0
-    steps = math.ceil(_length_m(lat1, lng1, lat2, lng2) / SPACING_M)
-    for begin in range(1, steps, BLOCK):
-        n = min(BLOCK, steps - begin)
+    steps = min(math.ceil(_length_m(lat1, lng1, lat2, lng2) / SPACING_M), MOST_STEPS)
+    n = max(steps - 1, 0)
+    for i in range(n):
+        way.lat[i], way.lng[i] = _between((i + 1) / steps, lat1, lng1, lat2, lng2)
+    to_units(way.lat[:n], way.lng[:n], way.x, way.y, way.z)
+    to_faces(way.plane, way.lat[:n], way.lng[:n], way.x, way.y, way.z, way.face)
+    for res in way.resolutions:
+        to_keys(way.plane, res, way.x[:n], way.y, way.z, way.face, way.keys, way.east, way.north)
         for i in range(n):
-            way.lat[i], way.lng[i] = _between((begin + i) / steps, lat1, lng1, lat2, lng2)
-        to_units(way.lat[:n], way.lng[:n], way.x, way.y, way.z)
-        to_faces(way.plane, way.lat[:n], way.lng[:n], way.x, way.y, way.z, way.face)
-        for res in way.resolutions:
-            to_keys(way.plane, res, way.x[:n], way.y, way.z, way.face, way.keys, way.east, way.north)
-            for i in range(n):
-                if i == 0 or way.keys[i] != way.keys[i - 1]:
-                    found = _add(tables, way, tenant_id, elapsed_us, way.keys[i], found)
+            if i == 0 or way.keys[i] != way.keys[i - 1]:
+                found = _add(tables, way, tenant_id, elapsed_us, way.keys[i], found)
     return found
 
 
@@ -166,8 +168,8 @@ def passage(
 ) -> tuple[float, float, float]:
     """Where a way that begins and ends outside a slot's shape comes into it and leaves it for good.
 
-    Both as shares of the way, right to LEAST_STEP_M, and how far from the border it comes inside, metres; (-1, -1, 0)
-    if it does not meet the shape, or an end lies inside.
+    Both as shares of the way, and how far from the border it comes inside, metres; (-1, -1, 0) if it does not meet the
+    shape, or an end lies inside.
     """
     coming, leaving, deepest_m = -1.0, -1.0, 0.0
     length_m = _length_m(lat1, lng1, lat2, lng2)
@@ -176,12 +178,43 @@ def passage(
         or signed_distance_m(tables, slot, lat2, lng2, length_m) >= 0.0
     ):
         return coming, leaving, deepest_m
-    share = 0.0
+    share = before = 0.0
+    least_share = max(LEAST_STEP_M / length_m, 1.0 / MOST_STEPS)
+    was_inside = False
     while share < 1.0:
         lat, lng = _between(share, lat1, lng1, lat2, lng2)
         inside_m = signed_distance_m(tables, slot, lat, lng, length_m)
-        if inside_m >= 0.0:
-            coming = share if coming < 0.0 else coming
-            leaving, deepest_m = share, max(deepest_m, inside_m)
-        share += max(SAFE_SHARE * abs(inside_m), LEAST_STEP_M) / length_m
+        if (inside_m >= 0.0) != was_inside:
+            was_inside = inside_m >= 0.0
+            at = _border(tables, slot, before, share, was_inside, lat1, lng1, lat2, lng2)
+            coming = at if coming < 0.0 else coming
+            leaving = at
+        deepest_m = max(deepest_m, inside_m)
+        before = share
+        share += max(SAFE_SHARE * abs(inside_m) / length_m, least_share)
+    if was_inside:
+        leaving = _border(tables, slot, before, 1.0, False, lat1, lng1, lat2, lng2)
     return coming, leaving, deepest_m
+
+
+@borrowing
+def _border(
+    tables: FenceTables,
+    slot: int,
+    low: float,
+    high: float,
+    high_is_inside: bool,
+    lat1: float,
+    lng1: float,
+    lat2: float,
+    lng2: float,
+) -> float:
+    """The share of the way, between two of which one lies inside, at which it meets the border."""
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2.0
+        lat, lng = _between(middle, lat1, lng1, lat2, lng2)
+        if (signed_distance_m(tables, slot, lat, lng, 1.0) >= 0.0) == high_is_inside:
+            high = middle
+        else:
+            low = middle
+    return high if high_is_inside else low

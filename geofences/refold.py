@@ -96,8 +96,9 @@ def refold(
     if len(late):
         cause["recorded_us"] = int(late["recorded_us"].min())
     new = _last_of_each(told)
-    _give_roots(memory, d, new, story.visits)
-    moments, details = _differences(story.visits, new, clock_us=clock_us, cause=cause)
+    stored = _still_to_be_seen(story)
+    _give_roots(memory, d, new, stored, _Ways(story, positions[positions["flags"] == 0]))
+    moments, details = _differences(stored, new, clock_us=clock_us, cause=cause)
     return Outcome(
         positions=positions[is_late],
         reflagged=positions[differs],
@@ -201,6 +202,7 @@ def _resume_older(memory: Memory, index: FenceIndex, d: int, positions: Position
         as_then = visit.copy()
         as_then["status"], as_then["out_since_us"], as_then["dwell_waits"] = OPEN, NONE_US, 0
         as_then["last_in_us"] = min(int(visit["last_in_us"]), oldest_us)
+        as_then["as_of_us"] = NONE_US  # the first position that it lives through tells how it stands
         if visit["dwelled_us"] > oldest_us:
             as_then["dwelled_us"] = NONE_US
         resume(memory.world, d, np.array([as_then]), slot)
@@ -289,12 +291,41 @@ def _tell_news(before: Moments | None, after: Moments, tell: Any) -> None:
             tell(after, Told.CORRECTED, int(after["entered_us"]), before)
 
 
-def _root(key: Key, after: Moments, before: Moments | None, stored: Moments) -> int:
+def _still_to_be_seen(story: Story) -> Moments:
+    """Without crossings that began at a position which is no longer kept: nothing can be said of them any more."""
+    oldest_us = int(story.positions["recorded_us"].min(initial=NEVER_US))
+    crossed = story.visits["ended_by"] == Ended.CROSSED
+    gone = crossed & (story.visits["entered_us"] < oldest_us) & (story.good is None)
+    return np.asarray(story.visits[~gone])
+
+
+class _Ways:
+    """Where the ways began that led through fences: a crossing may have happened at any time between two positions."""
+
+    def __init__(self, story: Story, good: Positions) -> None:
+        before = [] if story.good is None else [story.good[0]]
+        known = story.positions["recorded_us"][story.positions["flags"] == 0]
+        self._told_us = np.array([*before, *known.tolist()], dtype=np.int64)
+        self._now_us = np.array([*before, *good["recorded_us"].tolist()], dtype=np.int64)
+
+    def span_us(self, visit: Moments, *, now: bool) -> tuple[int, int]:
+        """When a visit began and ended at the earliest and latest, by the positions of then or of now."""
+        if visit["ended_by"] != Ended.CROSSED:
+            return int(visit["entered_us"]), _end_us(visit)
+        at_us = self._now_us if now else self._told_us
+        earlier = at_us[at_us < visit["entered_us"]]
+        begin_us = int(earlier.max()) if len(earlier) else int(visit["entered_us"]) - 1
+        return begin_us + 1, int(visit["settled_us"]) - 1
+
+
+def _root(key: Key, after: Moments, before: Moments | None, stored: Moments, ways: _Ways) -> int:
     """The visit that this one is told to be: itself, or the earliest stored one of the fence that it overlaps."""
     if before is not None:
         return int(before["root_id"])
     own = stored[(stored["fence_id"] == key[0]) & (stored["status"] != Status.CANDIDATE)]
-    overlaps = [v for v in own if v["entered_us"] <= _end_us(after) and after["entered_us"] <= _end_us(v)]
+    begin_us, end_us = ways.span_us(after, now=True)
+    spans_us = [ways.span_us(visit, now=False) for visit in own]
+    overlaps = [visit for visit, (one, other) in zip(own, spans_us, strict=True) if one <= end_us and begin_us <= other]
     if not overlaps:
         return 0
     first = min(overlaps, key=lambda visit: int(visit["entered_us"]))
@@ -326,11 +357,11 @@ def _facts(visit: Moments) -> dict[str, Any]:
     }
 
 
-def _give_roots(memory: Memory, d: int, new: dict[Key, Moments], stored: Moments) -> None:
+def _give_roots(memory: Memory, d: int, new: dict[Key, Moments], stored: Moments, ways: _Ways) -> None:
     """Says of each visit which one it is told to be; live ones carry that on, for what will be told of them later."""
     old = {(int(visit["fence_id"]), int(visit["entered_us"])): visit for visit in stored}
     for key, visit in new.items():
-        visit["root_id"] = _root(key, visit, old.get(key), stored)
+        visit["root_id"] = _root(key, visit, old.get(key), stored, ways)
     tracks = memory.world.tracks
     for k in memory.tracks_of(d):
         tracks["root_id"][k] = new[int(tracks["fence_id"][k]), int(tracks["entered_us"][k])]["root_id"]

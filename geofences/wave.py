@@ -226,7 +226,8 @@ def _fold_row(world: World, tables: FenceTables, rows: Rows, told: Told, r: int)
     position = rows.positions[r]
     at_us = position.recorded_us
     passing = 0
-    if rows.way.within_us > 0 and not device.good_us <= device.floor_us < at_us:
+    doubtful = rows.filtered[rows.entry[r]] != 0 and (position.flags & MOCKED) != 0
+    if rows.way.within_us > 0 and not doubtful and not device.good_us <= device.floor_us < at_us:
         passing = fences_between(
             tables, rows.way, position.tenant_id, at_us - device.good_us, device.good_lat, device.good_lng,
             position.lat, position.lng,

@@ -260,7 +260,8 @@ ORDER BY decided_at DESC, decision_id
 LIMIT :limit
 
 -- name: newest_inbox_seq
-SELECT last_value FROM offers.inbox_seq
+-- a sequence that was never asked says 1, as after the first message
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM offers.inbox_seq
 
 -- name: sold_out
 SELECT campaign_id FROM offers.campaigns

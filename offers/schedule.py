@@ -7,11 +7,13 @@ after the gap does either, so that a window inside the gap is none. All interval
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from geofences.zones import day_start, first_instant
@@ -205,19 +207,30 @@ def _windows(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[In
 
 
 def _without(windows: Iterator[Interval], blackout_days: tuple[date, ...], zone: ZoneInfo) -> Iterator[Interval]:
+    off = _off(blackout_days, zone)
     for begin, end in windows:
         left = begin
-        for day in blackout_days:
-            off, on_again = day_start(day, zone), day_start(day + _DAY, zone)
-            if on_again <= left:
-                continue
-            if end is not None and off >= end:
+        for off_from, on_again in off[bisect_right(off, left, key=itemgetter(1)) :]:
+            if end is not None and off_from >= end:
                 break
-            if left < off:
-                yield left, off
+            if left < off_from:
+                yield left, off_from
             left = on_again
         if end is None or left < end:
             yield left, end
+
+
+@lru_cache(maxsize=4096)
+def _off(blackout_days: tuple[date, ...], zone: ZoneInfo) -> list[tuple[datetime, datetime]]:
+    """What lies between the beginning and the end of blackout days, in order, days that touch joined."""
+    found: list[tuple[datetime, datetime]] = []
+    for day in blackout_days:
+        begin, end = day_start(day, zone), day_start(day + _DAY, zone)
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], end
+        elif begin < end:  # a zone may leave a day out
+            found.append((begin, end))
+    return found
 
 
 def _whole_days(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[Interval]:
@@ -276,11 +289,10 @@ def _week(schedule: Schedule, zone: ZoneInfo, monday: date) -> tuple[tuple[datet
     found = [
         window.on(day, zone) for day in days for window in schedule.weekly if WEEKDAYS[day.weekday()] in window.days
     ]
-    begin, end = datetime.combine(monday, time()), datetime.combine(monday + _WEEK, time())
     found += [
         window.interval(start, zone)
         for window in schedule.recurring
-        for start in window.starts(begin, end)
+        for start in window.starts_in_week(datetime.combine(monday, time()))
         if start.date() in days
     ]
     return tuple(sorted((begin, end) for begin, end in found if begin < end))

@@ -22,7 +22,7 @@ END_OF_DAY = time.max
 """Stands for 24:00, which `time` cannot say: the instant at which the next local day begins."""
 
 MAX_WINDOWS = 100
-MAX_BLACKOUT_DAYS = 1_000
+MAX_BLACKOUT_DAYS = 366
 
 _WALL_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

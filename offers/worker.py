@@ -64,6 +64,7 @@ class Worker:
         self._on_finished = on_finished
         self._results: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._in_flight = 0
+        self._failure: BaseException | None = None
         self._reclaimed_s = -RECLAIM_EVERY_S
 
     def run(self, stop: threading.Event) -> None:
@@ -77,9 +78,17 @@ class Worker:
         deciding.join()
         for sender in self._senders.values():
             sender.close()
+        if self._failure is not None:
+            raise self._failure
 
     def _decide_until(self, stop: threading.Event) -> None:
-        self._until(stop, NEW_EVENTS_CHANNEL, lambda: self._decider.work(self._on_decided))
+        try:
+            self._until(stop, NEW_EVENTS_CHANNEL, lambda: self._decider.work(self._on_decided))
+        except BaseException as error:
+            # a worker that only delivers would look healthy: it ends, and says why
+            log.exception("worker.decider_failed", error=type(error).__name__)
+            self._failure = error
+            stop.set()
 
     def _until(self, stop: threading.Event, channel: str, work: Callable[[], int]) -> None:
         """Works whenever woken, and every poll interval; waits out a database that is away."""

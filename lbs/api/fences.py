@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from geofences import geo
 from geofences.errors import ConflictError
-from geofences.model import FenceId, StoreId, TenantId
+from geofences.model import SETTINGS_AT_MOST, FenceId, StoreId, TenantId
 from geofences.places import FenceInput, delete_fences, put_fences
 from lbs.auth import Caller
 from lbs.deps import SecretCaller, ServicesDep, Tx
@@ -25,7 +25,7 @@ from lbs.sql import block
 
 router = APIRouter(prefix="/v1/fences", tags=["fences"], route_class=Route)
 
-Seconds = Annotated[float | None, Field(ge=0, le=7 * 86_400, allow_inf_nan=False)]
+Seconds = Annotated[float | None, Field(ge=0, le=SETTINGS_AT_MOST["gap_s"], allow_inf_nan=False)]
 
 
 class ProfileSettings(BaseModel):
@@ -35,7 +35,9 @@ class ProfileSettings(BaseModel):
 
     enter_after_s: Seconds = None
     exit_after_s: Seconds = None
-    exit_buffer_m: Annotated[float | None, Field(ge=0, le=100_000, allow_inf_nan=False)] = None
+    exit_buffer_m: Annotated[float | None, Field(ge=0, le=SETTINGS_AT_MOST["exit_buffer_m"], allow_inf_nan=False)] = (
+        None
+    )
     min_confidence: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
     dwell_s: Annotated[Seconds, Field(description="0 turns dwell off.")] = None
     hold_s: Seconds = None
@@ -44,7 +46,7 @@ class ProfileSettings(BaseModel):
         float | None,
         Field(
             ge=0,
-            le=600,
+            le=SETTINGS_AT_MOST["crossed_within_s"],
             allow_inf_nan=False,
             description="Tells `visit.crossed` of devices that pass through between two positions at most so far apart;"
             " 0 tells nothing, 120 is usual.",

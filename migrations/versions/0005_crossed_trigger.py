@@ -18,7 +18,15 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # a campaign that only passing through brings has nothing to wait for any more
-    op.execute("UPDATE offers.campaigns SET status = 'archived', trigger_type = 'enter' WHERE trigger_type = 'crossed'")
+    op.execute(
+        "UPDATE offers.campaigns SET status = 'archived', trigger_type = 'enter',"
+        " definition = jsonb_set(definition, '{trigger,type}', '\"enter\"') WHERE trigger_type = 'crossed'"
+    )
+    # the code of before refuses what it does not know
+    op.execute(
+        "UPDATE offers.campaigns SET definition = definition #- '{windows,recurring}' #- '{windows,blackout_days}'"
+    )
+    op.execute("UPDATE geofences.fence_versions SET settings = settings - 'crossed_within_s'")
     _triggers(*TRIGGERS)
 
 

@@ -148,7 +148,28 @@ def test_a_late_position_inside_makes_a_visit_of_it_with_the_same_root() -> None
 def test_a_late_position_outside_says_when_it_really_was() -> None:
     follower = _follow(_fence(_circle()))
     _send(follower, _walk((0, -300), (60, 300)))
+    (before,) = _crossings(follower)
     assert _send(follower, _walk((50, -150))) == [("visit.retracted", 20), ("visit.crossed", 51)]
+    (after,) = _crossings(follower)
+    assert after["root_id"] == visit_id_of(before)
+
+
+def test_the_next_way_through_is_another_visit_even_if_its_report_comes_late() -> None:
+    follower = _follow(_fence(_circle()))
+    _send(follower, _walk((0, -300), (60, 300), (200, 300)))
+    assert _send(follower, _walk((100, -300))) == [("visit.crossed", 73), ("visit.crossed", 133)]
+    assert [int(visit["root_id"]) for visit in _crossings(follower)] == [0, 0, 0]
+
+
+def test_a_crossing_whose_positions_are_no_longer_kept_stays() -> None:
+    city = replace(_fence(_circle(5_000), PLAIN), fence_id=FenceId(8))
+    follower = _follow(_fence(_circle()), city)
+    _send(follower, _walk((0, -300), (60, 300), (90, 310), (1_000, 320)))
+    (crossing,) = _crossings(follower)
+    own = follower.past.positions[1]
+    own[:] = [row for row in own if row["recorded_us"] >= START_US + 90 * S]
+    assert _send(follower, _walk((500, 315))) == []
+    assert _crossings(follower) == [crossing]
 
 
 def test_doubted_positions_are_no_ends_of_a_way() -> None:

@@ -303,7 +303,7 @@ def _recurring(around: date) -> st.SearchStrategy[RecurringWindow]:
         st.integers(-8, 3),
         _half_hours,
         st.integers(1, 4),
-        st.sampled_from([1, 30, 90, 720, 1440, 2880]),
+        st.sampled_from([1, 30, 90, 720, 1440, 2100]),
     )
 
 

@@ -154,6 +154,11 @@ def test_an_engine_that_only_its_server_connection_failed_takes_its_own_again_un
     assert one.leases.place(Shard(0)).epoch == epoch + 1
 
 
+SHORT_LEASE_S = 2.0
+READ_S_A_SHARD = 0.1
+"""A database with many visits: half of the shards take longer than a lease."""
+
+
 class _Owns(NoWatch):
     """Hears how many shards an engine owns."""
 
@@ -171,7 +176,7 @@ def test_a_take_over_that_takes_longer_than_a_lease_costs_no_shard(
     read = past.unfinished
 
     def slowly(connection: sa.Connection, shards: Sequence[Shard]) -> Any:
-        time.sleep(0.1 * len(shards))
+        time.sleep(READ_S_A_SHARD * len(shards))
         return read(connection, shards)
 
     def epochs() -> list[int]:
@@ -190,7 +195,7 @@ def test_a_take_over_that_takes_longer_than_a_lease_costs_no_shard(
                 snapshot=FenceSnapshot(now=clock.now),
                 now=clock.now,
                 beat=lambda: None,
-                lease_s=2.0,
+                lease_s=SHORT_LEASE_S,
                 watch=watch,
             ).run,
             args=(stop,),
@@ -204,7 +209,7 @@ def test_a_take_over_that_takes_longer_than_a_lease_costs_no_shard(
         at_rest = False
         while not at_rest and time.monotonic() < deadline:
             before = epochs()
-            time.sleep(4)
+            time.sleep(2 * SHORT_LEASE_S)  # whoever lost a shard has taken it back by then
             at_rest = before == epochs() and [watch.shards for watch in owned] == [SHARDS // 2] * 2
     finally:
         stop.set()

@@ -93,11 +93,22 @@ devices = sa.Table(
     sa.Column("attributes", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
     sa.Column("timezone", sa.Text),
     sa.Column("locale", sa.Text),
+    # wall times of the shopper's own zone, {"start": "21:00", "end": "08:00"}; NULL: none of their own
+    sa.Column("quiet_times", JSONB),
+    # when the tenant's server spoke for the device: NULL where only an app's publishable key did
+    timestamp("vouched_at", nullable=True),
     # device tokens carry it: raising it revokes all tokens given out before
     sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
     timestamp("created_at", default_now=True),
     timestamp("updated_at", default_now=True),
     sa.UniqueConstraint("tenant_id", "external_id"),
+    # all devices of one person
+    sa.Index(
+        "ix_devices_tenant_id_external_user_id",
+        "tenant_id",
+        "external_user_id",
+        postgresql_where=sa.text("external_user_id IS NOT NULL"),
+    ),
     schema=SCHEMA,
 )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lbs.settings import Settings
-    from offers.decider import Answer
+    from offers.decisions import Answer
     from offers.outbox import Finished
 
 PORTS_ABOVE: Final = {"engine": 0, "worker": 1}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from geofences.ids import stable_id
 from geofences.model import FenceId, LatLng, StoreId, TenantId
 from geofences.sql import queries
 from geofences.tables import ChangeKind
@@ -32,6 +33,9 @@ class NamedPlace:
     name: str
     location: LatLng
     store_id: StoreId | None
+    place_id: int
+    """Follows from what a decision knows of it: zone, hours, location."""
+    opening_hours: str | None
 
 
 def hours_of(text: str | None, zone_name: str, location: LatLng) -> OpeningHours | None:
@@ -123,4 +127,12 @@ def _place(row: Any) -> NamedPlace:
         name=row.name or "",
         location=location,
         store_id=None if row.store_id is None else StoreId(row.store_id),
+        place_id=place_id_of(row.tenant_id, zone_name, row.opening_hours, location),
+        opening_hours=row.opening_hours,
     )
+
+
+def place_id_of(tenant_id: int, zone_name: str, opening_hours: str | None, location: LatLng) -> int:
+    """The number of a row of `offers.places`."""
+    said = f"{zone_name}\n{location.lat!r}\n{location.lng!r}\n{opening_hours or ''}"
+    return stable_id(b"place", tenant_id, text=said)

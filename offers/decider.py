@@ -1,25 +1,21 @@
 """From events to decisions: one shard at a time, one transaction with the shard's cursor.
 
-The decider keeps the order of a device's events, so a cap per device never races; only stock rows are locked, in id
-order. kill -9 repeats a batch whose transaction did not end, and makes the same rows: ids follow from what they name.
+The decider keeps the order of a device's events, so a cap per device never races; only people with several devices,
+stock and budgets are locked, in the order that `ledger` states. kill -9 repeats a batch whose transaction did not end,
+and makes the same rows: ids follow from what they name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-import structlog
-from psycopg2.extras import execute_values
-
-from geofences.ids import stable_id
-from geofences.model import DeviceId, EventId, EventType, FenceId, Shard, StoreId, TenantId, VisitId
+from geofences.model import Shard
 from geofences.sql import queries
-from offers import ledger, rules
-from offers.messages import NOTIFICATION_COLUMNS, Recipient, notification_rows
-from offers.model import Campaign, CampaignId, Decision, DecisionId, Moment, Outcome, TriggerType
-from offers.rules import Shopper
+from offers import ledger
+from offers.decisions import Answer, answer, budgets_of, given_now, reservation_of, write
+from offers.model import Outcome
+from offers.questions import Question, about_events, about_occasions, by_priority, not_decided
+from offers.shoppers import counts_since, given_before, load_recipients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,47 +24,7 @@ if TYPE_CHECKING:
 
     from offers.catalogue import Catalogue, NamedPlace
 
-log = structlog.get_logger(__name__)
-
-TRIGGERS = {
-    EventType.ENTERED: TriggerType.ENTER,
-    EventType.DWELLED: TriggerType.DWELL,
-    EventType.EXITED: TriggerType.EXIT,
-    EventType.CROSSED: TriggerType.CROSSED,
-}
-EVENTS_A_BATCH = 1_000
-NEW_NOTIFICATIONS_CHANNEL = "lbs_notifications"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """One campaign at one moment."""
-
-    campaign: Campaign
-    moment: Moment
-    place: NamedPlace
-    told_before: bool = False
-    """The moment may have been told and decided already: a late position told it again."""
-
-    @property
-    def decision_id(self) -> DecisionId:
-        """At most one decision a campaign, device, root visit and trigger, or scheduled time and store."""
-        moment = self.moment
-        about = (
-            (moment.root_visit_id, 0)
-            if moment.root_visit_id is not None
-            else (moment.store_id or 0, int(moment.at.timestamp()))
-        )
-        return DecisionId(
-            stable_id(b"decision", self.campaign.campaign_id, moment.device_id, *about, text=moment.trigger)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    question: Question
-    decision: Decision
-    recipient: Recipient
+EVENTS_A_BATCH: Final = 1_000
 
 
 class Decider:
@@ -77,6 +33,8 @@ class Decider:
     def __init__(self, *, database: sa.Engine, catalogue: Catalogue) -> None:
         self._database = database
         self._catalogue = catalogue
+        self._kept_places: set[int] = set()
+        """Places that `offers.places` surely has."""
 
     def work(self, on_decided: Callable[[Sequence[Answer]], None] = lambda _: None) -> int:
         """Decides everything that waits; answers how many events and occasions that were."""
@@ -88,6 +46,7 @@ class Decider:
             while True:
                 with self._database.begin() as connection:
                     answers, n = self._decide_batch(connection, Shard(shard))
+                self._kept_places.update(answer.question.place.place_id for answer in answers)
                 on_decided(answers)
                 handled += n
                 if n < EVENTS_A_BATCH:
@@ -97,220 +56,79 @@ class Decider:
     def _decide_batch(self, connection: sa.Connection, shard: Shard) -> tuple[list[Answer], int]:
         cursor = connection.execute(queries("offers")["lock_cursor"], {"shard": shard}).scalar_one()
         limits = {"shard": shard, "limit": EVENTS_A_BATCH}
-        events = connection.execute(queries("offers")["events_after"], {**limits, "seq": cursor}).all()
+        found = connection.execute(queries("offers")["events_after"], {**limits, "seq": cursor}).all()
+        events = _whole_moments(found)
         occasions = connection.execute(queries("offers")["undecided_occasions"], limits).all()
-        questions = self._about_events(connection, events) + self._about_occasions(connection, occasions)
-        answers = self._answer(connection, _not_decided(connection, questions))
-        _write(connection, shard, answers)
+        questions = about_events(connection, events, self._catalogue)
+        questions += about_occasions(connection, occasions, self._catalogue)
+        questions = by_priority(not_decided(connection, questions))
+        self._keep_places(connection, questions)
+        answers = _answer(connection, questions)
+        write(connection, shard, answers)
         if events:
             connection.execute(queries("offers")["advance_cursor"], {"shard": shard, "seq": events[-1].seq})
         if occasions:
             seqs = [row.seq for row in occasions]
             connection.execute(queries("offers")["end_occasions"], {"shard": shard, "seqs": seqs})
-        return answers, max(len(events), len(occasions))
+        return answers, max(len(found), len(occasions))
 
-    def _about_events(self, connection: sa.Connection, events: Sequence[Any]) -> list[Question]:
-        concerned = [
-            (row, campaign)
-            for row in events
-            if (trigger := TRIGGERS.get(EventType(row.type))) is not None
-            for campaign in self._catalogue.campaigns_for(
-                tenant_id=TenantId(row.tenant_id),
-                trigger=trigger,
-                fence_id=FenceId(row.fence_id),
-                store_id=None if row.store_id is None else StoreId(row.store_id),
-            )
-        ]
-        fence_ids = sorted({FenceId(row.fence_id) for row, _ in concerned})
-        self._catalogue.load_places(connection, fence_ids=fence_ids, store_ids=[])
-        return [
-            Question(
-                campaign=campaign,
-                place=self._catalogue.fence_place(FenceId(row.fence_id)),
-                moment=Moment(
-                    trigger=TRIGGERS[EventType(row.type)],
-                    at=row.at,
-                    clock=row.clock,
-                    device_id=DeviceId(row.device_id),
-                    store_id=None if row.store_id is None else StoreId(row.store_id),
-                    confidence=row.confidence,
-                    already_inside=row.already_inside,
-                    event_id=EventId(row.event_id),
-                    root_visit_id=VisitId(row.root_visit_id),
-                    received_at=row.received_at,
-                ),
-                told_before=row.told_before,
-            )
-            for row, campaign in concerned
-        ]
-
-    def _about_occasions(self, connection: sa.Connection, occasions: Sequence[Any]) -> list[Question]:
-        self._catalogue.load_places(
-            connection, fence_ids=[], store_ids=sorted({StoreId(row.store_id) for row in occasions})
-        )
-        return [
-            Question(
-                campaign=campaign,
-                place=self._catalogue.store_place(StoreId(row.store_id)),
-                moment=Moment(
-                    trigger=TriggerType.SCHEDULED,
-                    at=row.due_at,
-                    clock=row.clock,
-                    device_id=DeviceId(row.device_id),
-                    store_id=StoreId(row.store_id),
-                    confidence=1.0,
-                    already_inside=False,
-                ),
-            )
-            for row in occasions
-            if (campaign := self._catalogue.campaign(CampaignId(row.campaign_id))) is not None
-        ]
-
-    def _answer(self, connection: sa.Connection, questions: Sequence[Question]) -> list[Answer]:
-        """Decides in order; what one decision takes, the next one no longer finds."""
-        recipients = _recipients(connection, sorted({question.moment.device_id for question in questions}))
-        questions = [question for question in questions if question.moment.device_id in recipients]
-        if not questions:
-            return []
-        campaign_ids = sorted({question.campaign.campaign_id for question in questions})
-        stock = ledger.lock_stock(connection, campaign_ids)
-        earlier = _earlier_offers(connection, questions)
-        answers = []
-        reservations = []
-        for question in questions:
-            moment, campaign_id = question.moment, question.campaign.campaign_id
-            recipient = recipients[moment.device_id]
-            before = earlier.setdefault((campaign_id, moment.device_id), [])
-            decision = rules.decide(
-                question.campaign,
-                moment,
-                place=question.place.place,
-                shopper=Shopper(push_consent=recipient.push_consent, channels=1 + len(recipient.channels)),
-                earlier_offers=before,
-                stock_left=stock.get(campaign_id),
-            )
-            if decision.outcome is Outcome.OFFERED:
-                before.append(moment.clock)
-                if campaign_id in stock:
-                    stock[campaign_id] -= 1
-                reservations.append(
-                    (
-                        question.decision_id,
-                        question.campaign.tenant_id,
-                        campaign_id,
-                        moment.device_id,
-                        moment.clock,
-                        decision.expires_at,
-                    )
-                )
-            answers.append(Answer(question=question, decision=decision, recipient=recipient))
-        ledger.reserve(connection, reservations, limited=stock)
-        return answers
-
-
-def _not_decided(connection: sa.Connection, questions: Sequence[Question]) -> list[Question]:
-    """Without those that were decided before: a correction never brings a second decision."""
-    doubtful = [question for question in questions if question.told_before]
-    decided: set[int] = set()
-    if doubtful:
-        rows = connection.execute(
-            queries("offers")["decided_before"],
+    def _keep_places(self, connection: sa.Connection, questions: Sequence[Question]) -> None:
+        """Before any lock is taken: two deciders may write the same place."""
+        new: dict[int, tuple[int, NamedPlace]] = {
+            question.place.place_id: (question.campaign.tenant_id, question.place)
+            for question in questions
+            if question.place.place_id not in self._kept_places
+        }
+        if not new:
+            return
+        rows = [(place_id, *new[place_id]) for place_id in sorted(new)]
+        connection.execute(
+            queries("offers")["put_places"],
             {
-                "tenant_ids": sorted({question.campaign.tenant_id for question in doubtful}),
-                "device_ids": sorted({question.moment.device_id for question in doubtful}),
-                "decision_ids": [question.decision_id for question in doubtful],
+                "place_ids": [place_id for place_id, _, _ in rows],
+                "tenant_ids": [tenant_id for _, tenant_id, _ in rows],
+                "timezones": [place.place.zone.key for _, _, place in rows],
+                "opening_hours": [place.opening_hours for _, _, place in rows],
+                "lats": [place.location.lat for _, _, place in rows],
+                "lngs": [place.location.lng for _, _, place in rows],
             },
         )
-        decided.update(rows.scalars())
-    kept = []
+
+
+def _whole_moments(events: Sequence[Any]) -> Sequence[Any]:
+    """Without a last moment that the batch may have cut: its campaigns are weighed against each other."""
+    if len(events) < EVENTS_A_BATCH:
+        return events
+    last = events[-1]
+    kept = len(events)
+    while kept and (events[kept - 1].device_id, events[kept - 1].at) == (last.device_id, last.at):
+        kept -= 1
+    return events[:kept] or events
+
+
+def _answer(connection: sa.Connection, questions: Sequence[Question]) -> list[Answer]:
+    """Decides in order; what one decision takes, the next one no longer finds."""
+    campaigns = {question.campaign.campaign_id: question.campaign for question in questions}
+    device_ids = sorted({question.moment.device_id for question in questions})
+    recipients = load_recipients(connection, device_ids, campaigns.values())
+    questions = [question for question in questions if question.moment.device_id in recipients]
+    if not questions:
+        return []
+    ledger.lock_users(connection, {one.person: one.tenant_id for one in recipients.values() if one.shared})
+    since = counts_since(campaigns.values(), min(question.moment.clock for question in questions))
+    given = given_before(connection, recipients.values(), since=since)
+    supply = ledger.lock_supply(connection, campaigns, budgets_of(questions))
+    answers = []
+    reservations = []
     for question in questions:
-        if question.decision_id not in decided:
-            decided.add(question.decision_id)
-            kept.append(question)
-    return kept
-
-
-def _recipients(connection: sa.Connection, device_ids: Sequence[DeviceId]) -> dict[DeviceId, Recipient]:
-    """The devices that still exist, with the channels that work."""
-    if not device_ids:
-        return {}
-    rows = connection.execute(queries("offers")["shoppers"], {"device_ids": list(device_ids)})
-    return {
-        DeviceId(row.device_id): Recipient(
-            push_consent=row.push_consent,
-            sandbox=row.sandbox,
-            locale=row.locale,
-            channels=tuple((channel["channel_id"], channel["type"]) for channel in row.channels),
-        )
-        for row in rows
-    }
-
-
-def _earlier_offers(
-    connection: sa.Connection, questions: Sequence[Question]
-) -> dict[tuple[CampaignId, DeviceId], list[Any]]:
-    asked = sorted({(question.campaign.campaign_id, question.moment.device_id) for question in questions})
-    rows = connection.execute(
-        queries("offers")["earlier_offers"],
-        {"campaign_ids": [pair[0] for pair in asked], "device_ids": [pair[1] for pair in asked]},
-    )
-    earlier: dict[tuple[CampaignId, DeviceId], list[Any]] = {}
-    for row in rows:
-        earlier.setdefault((CampaignId(row.campaign_id), DeviceId(row.device_id)), []).append(row.created_at)
-    return earlier
-
-
-def _write(connection: sa.Connection, shard: Shard, answers: Sequence[Answer]) -> None:
-    cursor = connection.connection.cursor()
-    if answers:
-        execute_values(
-            cursor,
-            "INSERT INTO offers.decisions (decision_id, tenant_id, shard, campaign_id, campaign_version, device_id,"
-            " store_id, event_id, root_visit_id, trigger_type, outcome, reason, gates, event_at, decided_at) VALUES %s",
-            [_decision_row(shard, answer) for answer in answers],
-            page_size=1000,
-        )
-    messages = [
-        row
-        for answer in answers
-        if answer.decision.outcome is Outcome.OFFERED
-        for row in notification_rows(
-            campaign=answer.question.campaign,
-            moment=answer.question.moment,
-            place=answer.question.place,
-            decision_id=answer.question.decision_id,
-            expires_at=answer.decision.expires_at,
-            recipient=answer.recipient,
-        )
-    ]
-    if messages:
-        execute_values(
-            cursor,
-            f"INSERT INTO offers.notifications ({NOTIFICATION_COLUMNS}) VALUES %s"  # noqa: S608 - our own constant
-            " ON CONFLICT DO NOTHING",
-            messages,
-            page_size=1000,
-        )
-        cursor.execute(f"NOTIFY {NEW_NOTIFICATIONS_CHANNEL}")
-
-
-def _decision_row(shard: Shard, answer: Answer) -> tuple[object, ...]:
-    question, decision = answer.question, answer.decision
-    moment = question.moment
-    return (
-        question.decision_id,
-        question.campaign.tenant_id,
-        shard,
-        question.campaign.campaign_id,
-        question.campaign.version,
-        moment.device_id,
-        moment.store_id,
-        moment.event_id,
-        moment.root_visit_id,
-        moment.trigger,
-        decision.outcome,
-        decision.reason,
-        msgspec.json.encode([gate.to_json() for gate in decision.gates]).decode(),
-        moment.at,
-        moment.clock,
-    )
+        recipient = recipients[question.moment.device_id]
+        made = answer(question, recipient, given[recipient.person], supply)
+        answers.append(made)
+        if made.decision.outcome is not Outcome.SUPPRESSED:
+            reservation = reservation_of(made)
+            reservations.append(reservation)
+            given[recipient.person].append(given_now(reservation))
+            if reservation.holds:
+                supply.take(reservation)
+    ledger.reserve(connection, reservations)
+    return answers

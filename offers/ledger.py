@@ -1,59 +1,226 @@
-"""Reservations: what a decision holds of a campaign's stock, and when it goes back.
+"""Reservations: what decisions hold of stock and money, and when it goes back.
 
-A reservation is made in the transaction that writes its decision. It changes state by compare-and-set together with the
-campaign's counter, so a kill between two statements leaves both or neither. held -> confirmed | released.
+A reservation is made in the transaction that writes its decision. It changes state by compare-and-set together with
+the campaign's counters, so a kill between two statements leaves both or neither. held -> confirmed | released; a ghost
+holds nothing. A claim only prolongs what is held; a redemption confirms it.
+
+Locks are taken in one order everywhere, so that no two ever wait for each other: users by key, campaigns by id, then
+the rest. A campaign's budgets change only under the campaign's own lock.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
 
 from psycopg2.extras import execute_values
 
+from geofences.errors import ConflictError
 from geofences.sql import queries
-from offers.model import ReservationState
+from offers.model import ReleaseReason, ReservationState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date, datetime
 
     import sqlalchemy as sa
 
-    from geofences.model import DeviceId, TenantId
-    from offers.model import CampaignId, DecisionId
+    from geofences.model import DeviceId, StoreId, TenantId
+    from offers.definition import CampaignDefinition
+    from offers.model import CampaignId, DecisionId, Delivery
 
-    ReservationRow = tuple[DecisionId, TenantId, CampaignId, DeviceId, datetime, datetime]
+NO_MONEY: Final = Decimal(0)
+UNLIMITED: Final = Decimal(999_999_999_999)
+"""The most of a budget that its campaign does not limit."""
+RESERVATION_COLUMNS: Final = (
+    "decision_id, tenant_id, campaign_id, device_id, store_id, brand, state, event_at, delivery, exclusive, new_device,"
+    " cost, budget_day, created_at, expires_at"
+)
 
 
-def lock_stock(connection: sa.Connection, campaign_ids: Sequence[CampaignId]) -> dict[CampaignId, int]:
-    """What is left of each campaign that has a limit, locked until the transaction ends."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """One row to be: a unit of stock and some money, held for one decision or claim."""
+
+    decision_id: DecisionId
+    tenant_id: TenantId
+    campaign_id: CampaignId
+    device_id: DeviceId
+    store_id: StoreId | None
+    brand: str | None
+    state: ReservationState
+    event_at: datetime
+    delivery: Delivery
+    exclusive: bool
+    new_device: bool
+    cost: Decimal | None
+    budget_day: date | None
+    created_at: datetime
+    expires_at: datetime
+
+    @property
+    def holds(self) -> bool:
+        return self.state is not ReservationState.GHOST
+
+
+@dataclass(slots=True)
+class Supply:
+    """What is left of some campaigns' stock and money, locked until the transaction ends."""
+
+    stock: dict[CampaignId, int] = field(default_factory=dict)
+    new_stock: dict[CampaignId, int] = field(default_factory=dict)
+    """Of the stock, what devices may still take that nobody vouches for."""
+    money: dict[CampaignId, dict[str, Decimal]] = field(default_factory=lambda: defaultdict(dict))
+
+    def take(self, reservation: Reservation) -> None:
+        """The next decision of this transaction finds that much less."""
+        campaign_id = reservation.campaign_id
+        if campaign_id in self.stock:
+            self.stock[campaign_id] -= 1
+        if reservation.new_device and campaign_id in self.new_stock:
+            self.new_stock[campaign_id] -= 1
+        money = self.money.get(campaign_id, {})
+        for scope in scopes_of(reservation.store_id, reservation.budget_day):
+            if reservation.cost is not None and scope in money:
+                money[scope] -= reservation.cost
+
+
+def lock_users(connection: sa.Connection, users: Mapping[int, TenantId]) -> None:
+    """One person's offers are decided one after the other, whichever shards their devices belong to."""
+    if users:
+        keys = sorted(users)
+        named = {"user_keys": keys, "tenant_ids": [users[key] for key in keys]}
+        connection.execute(queries("offers")["put_users"], named)
+        connection.execute(queries("offers")["lock_users"], {"user_keys": keys})
+
+
+def lock_supply(
+    connection: sa.Connection,
+    campaign_ids: Iterable[CampaignId],
+    budgets: Mapping[tuple[CampaignId, str], tuple[TenantId, Decimal]],
+) -> Supply:
+    """Locks what these campaigns have left: the stock of each, and of `budgets` (campaign, scope) the money.
+
+    `budgets` say whose they are and how much they may hold at most, for those that nothing was held of before.
+    """
+    supply = Supply()
     rows = connection.execute(queries("offers")["lock_stock"], {"campaign_ids": sorted(campaign_ids)})
-    return {row.campaign_id: row.left for row in rows}
+    for row in rows:
+        if row.left is not None:
+            supply.stock[row.campaign_id] = row.left
+        if row.new_left is not None:
+            supply.new_stock[row.campaign_id] = row.new_left
+    if budgets:
+        keys = sorted(budgets)
+        named = {"campaign_ids": [key[0] for key in keys], "scopes": [key[1] for key in keys]}
+        limits = {"tenant_ids": [budgets[key][0] for key in keys], "most": [budgets[key][1] for key in keys]}
+        connection.execute(queries("offers")["put_budgets"], named | limits)
+        for row in connection.execute(queries("offers")["budgets_left"], named):
+            supply.money[row.campaign_id][row.scope] = row.left
+    return supply
 
 
-def reserve(connection: sa.Connection, rows: Sequence[ReservationRow], *, limited: Mapping[CampaignId, int]) -> None:
-    """Holds one unit for each row: (decision, tenant, campaign, device, created_at, expires_at)."""
-    if not rows:
+def reserve(connection: sa.Connection, reservations: Sequence[Reservation]) -> None:
+    """Writes reservations and counts them, under the locks of `lock_supply`."""
+    if not reservations:
         return
     execute_values(
         connection.connection.cursor(),
-        "INSERT INTO offers.reservations"
-        " (decision_id, tenant_id, campaign_id, device_id, created_at, expires_at, state) VALUES %s",
-        rows,
-        template=f"(%s, %s, %s, %s, %s, %s, '{ReservationState.HELD}')",
+        f"INSERT INTO offers.reservations ({RESERVATION_COLUMNS}) VALUES %s",  # noqa: S608 - our own constant
+        [
+            tuple(getattr(reservation, column) for column in RESERVATION_COLUMNS.split(", "))
+            for reservation in reservations
+        ],
         page_size=1000,
     )
-    for campaign_id, n in sorted(Counter(row[2] for row in rows if row[2] in limited).items()):
-        connection.execute(queries("offers")["take_stock"], {"campaign_id": campaign_id, "n": n})
+    held = [reservation for reservation in reservations if reservation.holds]
+    units = Counter(reservation.campaign_id for reservation in held)
+    fresh = Counter(reservation.campaign_id for reservation in held if reservation.new_device)
+    for campaign_id, n in sorted(units.items()):
+        connection.execute(
+            queries("offers")["take_stock"], {"campaign_id": campaign_id, "n": n, "new": fresh[campaign_id]}
+        )
+    money: defaultdict[tuple[CampaignId, str], Decimal] = defaultdict(lambda: NO_MONEY)
+    for reservation in held:
+        if reservation.cost is not None:
+            for scope in scopes_of(reservation.store_id, reservation.budget_day):
+                money[reservation.campaign_id, scope] += reservation.cost
+    for (campaign_id, scope), cost in sorted(money.items()):
+        connection.execute(queries("offers")["take_money"], {"campaign_id": campaign_id, "scope": scope, "cost": cost})
+
+
+def scopes_of(store_id: StoreId | None, day: date | None) -> list[str]:
+    """The budgets a reservation draws on."""
+    return ["total", *([f"store:{store_id}"] if store_id is not None else []), *([f"day:{day}"] if day else [])]
+
+
+def claim(connection: sa.Connection, decision_id: DecisionId, *, now: datetime, expires_at: datetime) -> bool:
+    """Keeps what a decision holds for whoever claimed it, until `expires_at`; False if it is not held any more."""
+    named = {"decision_id": decision_id, "now": now, "expires_at": expires_at}
+    return connection.execute(queries("offers")["claim_reservation"], named).first() is not None
+
+
+def confirm(connection: sa.Connection, decision_id: DecisionId) -> bool:
+    """What the decision held is redeemed, and never runs out; False if it is not held any more."""
+    named = {"decision_id": decision_id}
+    return connection.execute(queries("offers")["confirm_reservation"], named).first() is not None
+
+
+def release(
+    connection: sa.Connection,
+    decision_ids: Sequence[int],
+    *,
+    reason: ReleaseReason,
+    now: datetime,
+    state: ReservationState = ReservationState.HELD,
+) -> int:
+    """Gives back what these decisions hold, if they are in `state` still; answers how many did."""
+    if not decision_ids:
+        return 0
+    ids = {"decision_ids": list(decision_ids)}
+    connection.execute(queries("offers")["lock_reserved"], ids)
+    changed = {"reason": reason, "now": now, "state": state}
+    return int(connection.execute(queries("offers")["release"], ids | changed).scalar_one())
 
 
 def release_refused(connection: sa.Connection, decision_ids: Sequence[int], *, now: datetime) -> None:
     """Gives back what was held for offers that definitely reached nobody."""
     if decision_ids:
-        connection.execute(queries("offers")["release_refused"], {"decision_ids": list(decision_ids), "now": now})
+        ids = {"decision_ids": list(decision_ids)}
+        refused = connection.execute(queries("offers")["refused"], ids).scalars().all()
+        release(connection, refused, reason=ReleaseReason.REFUSED, now=now)
 
 
 def release_expired(connection: sa.Connection, *, now: datetime) -> int:
     """Gives back what was held too long; answers how many."""
-    return int(connection.execute(queries("offers")["release_expired"], {"now": now}).scalar_one())
+    due = connection.execute(queries("offers")["expired"], {"now": now}).scalars().all()
+    return release(connection, due, reason=ReleaseReason.EXPIRED, now=now)
+
+
+def release_stopped(connection: sa.Connection, campaign_id: CampaignId, *, now: datetime) -> int:
+    """Gives back what a stopped campaign's offers hold that nobody claimed; the claimed ones stay good."""
+    held = connection.execute(queries("offers")["held_of_campaign"], {"campaign_id": campaign_id}).scalars().all()
+    return release(connection, held, reason=ReleaseReason.STOPPED, now=now)
+
+
+def limit(connection: sa.Connection, campaign_id: CampaignId, definition: CampaignDefinition) -> None:
+    """Puts new limits on a campaign whose row is locked; ConflictError if more is reserved already."""
+    named = {"campaign_id": campaign_id}
+    reserved = connection.execute(queries("offers")["reserved_units"], named).one()
+    if definition.stock is not None and definition.stock < reserved.n:
+        raise ConflictError(f"{reserved.n} are reserved already, more than a stock of {definition.stock}")
+    # a campaign without stock was not counted: from now on its row says what its reservations say
+    counted = {"n": reserved.n, "new": reserved.new} if definition.stock is not None else {"n": 0, "new": 0}
+    connection.execute(queries("offers")["count_stock"], named | counted)
+    budget = definition.budget
+    most = {
+        "total": None if budget is None else budget.total,
+        "store": None if budget is None else budget.per_store,
+        "day": None if budget is None else budget.per_day,
+    }
+    over = connection.execute(queries("offers")["over_budget"], named | most).first()
+    if over is not None:
+        raise ConflictError(f"{over.reserved.normalize():f} are reserved already of the budget {over.scope}")
+    connection.execute(queries("offers")["limit_budgets"], named | most)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from geofences.ids import stable_id
-from offers.model import NotificationId, NotificationState
+from offers.model import Delivery, NotificationId, NotificationState
 from offers.push import ChannelType, Message
 
 if TYPE_CHECKING:
@@ -17,23 +16,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from offers.catalogue import NamedPlace
-    from offers.model import Campaign, Creative, DecisionId, Moment
+    from offers.definition import Creative
+    from offers.model import Campaign, Decision, DecisionId, Moment
+    from offers.shoppers import Recipient
 
 NOTIFICATION_COLUMNS = (
     "notification_id, tenant_id, decision_id, campaign_id, device_id, store_id, channel_id, channel, state, reason,"
     " payload, created_at, not_before, expires_at, position_received_at"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipient:
-    """A device as somebody to write to."""
-
-    push_consent: bool
-    sandbox: bool
-    locale: str | None
-    channels: tuple[tuple[int, str], ...]
-    """(channel_id, type) of every channel that works; the inbox is always there."""
 
 
 def message_id(notification_id: int) -> str:
@@ -72,13 +62,14 @@ def notification_rows(
     moment: Moment,
     place: NamedPlace,
     decision_id: DecisionId,
-    expires_at: datetime,
+    decision: Decision,
     recipient: Recipient,
 ) -> list[tuple[object, ...]]:
     """Rows of `NOTIFICATION_COLUMNS`. In a sandbox they end at once: a replay writes to nobody."""
-    payload = msgspec.json.encode(_payload(campaign, place, decision_id, expires_at, recipient)).decode()
+    payload = msgspec.json.encode(_payload(campaign, place, decision_id, decision.expires_at, recipient)).decode()
     state, reason = (NotificationState.SUPPRESSED, "replay") if recipient.sandbox else (NotificationState.QUEUED, None)
-    channels: list[tuple[int | None, str]] = [(None, ChannelType.INBOX), *recipient.channels]
+    pushed = recipient.channels if decision.delivery is Delivery.PUSH else ()
+    channels: list[tuple[int | None, str]] = [(None, ChannelType.INBOX), *pushed]
     return [
         (
             stable_id(b"notification", decision_id, channel_id or 0),
@@ -93,8 +84,8 @@ def notification_rows(
             reason,
             payload,
             moment.clock,
-            moment.clock,
-            expires_at,
+            decision.send_at,
+            decision.expires_at,
             moment.received_at,
         )
         for channel_id, channel in channels

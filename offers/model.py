@@ -1,26 +1,19 @@
-"""The words of the offers domain: what a campaign says, what a decision is made of. Pure.
-
-`CampaignDefinition` is at once the request body of the campaign routes, the stored JSON and what `rules` reads: one
-shape, checked in one place.
-"""
+"""The words of the offers domain: a stored campaign, its states, and what a decision is made of. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, Self
-
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
-
-from offers.recurrence import MAX_DURATION, MAX_RULE
-from offers.schedule import Schedule, Weekday
-from offers.windows import MAX_BLACKOUT_DAYS
+from typing import TYPE_CHECKING, Any, NewType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+    from decimal import Decimal
 
     from geofences.model import DeviceId, EventId, FenceId, StoreId, TenantId, VisitId
+    from offers.definition import CampaignDefinition
+    from offers.schedule import Schedule
 
 CampaignId = NewType("CampaignId", int)
 DecisionId = NewType("DecisionId", int)
@@ -30,6 +23,7 @@ NotificationId = NewType("NotificationId", int)
 class CampaignStatus(StrEnum):
     DRAFT = "draft"
     SUBMITTED = "submitted"
+    APPROVED = "approved"
     LIVE = "live"
     PAUSED = "paused"
     ENDED = "ended"
@@ -38,6 +32,7 @@ class CampaignStatus(StrEnum):
 
 class TriggerType(StrEnum):
     ENTER = "enter"
+    ALREADY_INSIDE = "already_inside"
     DWELL = "dwell"
     EXIT = "exit"
     CROSSED = "crossed"
@@ -46,7 +41,15 @@ class TriggerType(StrEnum):
 
 class Outcome(StrEnum):
     OFFERED = "offered"
+    HELD_OUT = "held_out"
     SUPPRESSED = "suppressed"
+
+
+class Delivery(StrEnum):
+    """How an offer reaches the shopper: by every channel, or only where the app looks for it."""
+
+    PUSH = "push"
+    INBOX = "inbox"
 
 
 class Gate(StrEnum):
@@ -57,22 +60,33 @@ class Gate(StrEnum):
     STALENESS = "staleness"
     CONFIDENCE = "confidence"
     ALREADY_INSIDE = "already_inside"
+    DWELL = "dwell"
+    AUDIENCE = "audience"
     WINDOW = "window"
     OPEN = "open"
+    QUIET_HOURS = "quiet_hours"
+    STACKING = "stacking"
+    COOL_DOWN = "cool_down"
     CAP = "cap"
+    HOLDOUT = "holdout"
     STOCK = "stock"
+    BUDGET = "budget"
 
 
 class ReservationState(StrEnum):
+    """held -> confirmed (redeemed) | released. A ghost holds nothing: it counts for caps and the cool-down."""
+
     HELD = "held"
     CONFIRMED = "confirmed"
     RELEASED = "released"
+    GHOST = "ghost"
 
 
 class ReleaseReason(StrEnum):
     EXPIRED = "expired"
     REFUSED = "refused"
     STOPPED = "stopped"
+    CANCELLED = "cancelled"
 
 
 class NotificationState(StrEnum):
@@ -84,150 +98,6 @@ class NotificationState(StrEnum):
     FAILED = "failed"
     EXPIRED = "expired"
     SUPPRESSED = "suppressed"
-
-
-class Part(BaseModel):
-    """A piece of a campaign definition: immutable, and a misspelt field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-WallTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$", examples=["11:30"])]
-
-
-class WeeklyHours(Part):
-    """Local wall time of the store; an `end` at or before `start` lies on the next day."""
-
-    days: Annotated[list[Weekday], Field(min_length=1, max_length=7)]
-    start: WallTime
-    end: WallTime
-
-
-class RecurringHours(Part):
-    """Windows of one length that begin whenever a rule says, in the store's wall time."""
-
-    rule: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_RULE,
-            description="RFC 5545, without a zone: DTSTART, a new line, and RRULE of days, weeks, months or years.",
-            examples=["DTSTART:20260601T100000\nRRULE:FREQ=MONTHLY;BYDAY=1SA"],
-        ),
-    ]
-    duration_min: Annotated[int, Field(ge=1, le=MAX_DURATION // timedelta(minutes=1))]
-
-
-class Windows(Part):
-    """When the offer is on, in each store's own time. Nothing said: always."""
-
-    first_day: date | None = None
-    last_day: Annotated[date | None, Field(description="Inclusive.")] = None
-    weekly: Annotated[list[WeeklyHours], Field(max_length=50)] = []
-    recurring: Annotated[list[RecurringHours], Field(max_length=20)] = []
-    blackout_days: Annotated[
-        list[date], Field(max_length=MAX_BLACKOUT_DAYS, description="Local days on which nothing is on.")
-    ] = []
-    only_while_open: bool = False
-
-    @model_validator(mode="after")
-    def _days_in_order(self) -> Self:
-        if self.first_day and self.last_day and self.last_day < self.first_day:
-            raise ValueError("last_day is before first_day")
-        return self
-
-    def schedule(self) -> Schedule:
-        return Schedule.from_json(self.model_dump(mode="json"))
-
-
-class EventTrigger(Part):
-    """A visit's moment that brings the offer."""
-
-    type: Annotated[
-        Literal["enter", "dwell", "exit", "crossed"],
-        Field(description="`crossed` needs fences that ask for it by `crossed_within_s`."),
-    ]
-    already_inside: Annotated[
-        bool, Field(description="Also for a device whose first position is inside the fence already.")
-    ] = True
-
-
-class ScheduledTrigger(Part):
-    """At a local time of each store, for devices inside or seen near it not long ago."""
-
-    type: Literal["scheduled"]
-    at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["11:30"])]
-    days: Annotated[list[Weekday], Field(max_length=7)] = []
-    radius_m: Annotated[float, Field(gt=0, le=20_000)] = 1_000
-    seen_within_s: Annotated[float, Field(gt=0, le=86_400)] = 1_800
-
-
-Trigger = Annotated[EventTrigger | ScheduledTrigger, Field(discriminator="type")]
-
-
-class Offer(Part):
-    """What the shopper gets."""
-
-    kind: Literal["percentage", "amount", "gift", "other"]
-    value: Annotated[float | None, Field(ge=0)] = None
-    currency: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$")] = None
-    min_spend: Annotated[float | None, Field(ge=0)] = None
-    terms: Annotated[str | None, Field(max_length=4000)] = None
-    image_url: HttpUrl | None = None
-    deep_link: Annotated[str | None, Field(max_length=2000)] = None
-    valid_after_claim_s: Annotated[float | None, Field(gt=0)] = None
-
-    @model_validator(mode="after")
-    def _value_fits_kind(self) -> Self:
-        if self.kind in {"percentage", "amount"} and self.value is None:
-            raise ValueError(f"a {self.kind} offer needs a value")
-        if self.kind == "percentage" and self.value is not None and self.value > 100:  # noqa: PLR2004 - per cent
-            raise ValueError("a percentage is at most 100")
-        if self.kind == "amount" and self.currency is None:
-            raise ValueError("an amount offer needs a currency")
-        return self
-
-
-class Creative(Part):
-    """What the message says in one language; `{store}` stands for the store's name."""
-
-    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
-    title: Annotated[str, Field(min_length=1, max_length=200)]
-    body: Annotated[str, Field(max_length=1000)] = ""
-
-
-class Cap(Part):
-    """At most `count` offers of this campaign to one device, ever or in any `window_s` seconds."""
-
-    per: Literal["device"] = "device"
-    count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    window_s: Annotated[float | None, Field(gt=0, le=366 * 86_400)] = None
-
-
-class CampaignDefinition(Part):
-    """A campaign as a marketer writes it. `fences` and `stores` are public ids; with neither, all stores' fences."""
-
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    brand: Annotated[str | None, Field(max_length=200)] = None
-    fences: Annotated[list[str], Field(max_length=100_000)] = []
-    stores: Annotated[list[str], Field(max_length=100_000)] = []
-    trigger: Trigger = EventTrigger(type="enter")
-    windows: Windows = Windows()
-    offer: Offer
-    creatives: Annotated[list[Creative], Field(min_length=1, max_length=50)]
-    caps: Annotated[list[Cap], Field(max_length=1)] = [Cap(count=1, window_s=86_400)]
-    stock: Annotated[int | None, Field(ge=0, le=2_000_000_000)] = None
-    reservation_ttl_s: Annotated[float, Field(gt=0, le=30 * 86_400)] = 3_600
-    staleness_s: Annotated[float, Field(gt=0, le=86_400)] = 900
-    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-    @model_validator(mode="after")
-    def _one_kind_of_target(self) -> Self:
-        if self.fences and self.stores:
-            raise ValueError("name fences or stores, not both")
-        if self.fences and self.trigger.type == "scheduled":
-            raise ValueError("a scheduled campaign names stores, because its time is a store's time")
-        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +113,7 @@ class Campaign:
     fence_ids: frozenset[FenceId]
     store_ids: frozenset[StoreId]
     stock: int | None
+    holdout_salt: bytes
 
     @property
     def targets_everything(self) -> bool:
@@ -267,6 +138,8 @@ class Moment:
     already_inside: bool
     event_id: EventId | None = None
     root_visit_id: VisitId | None = None
+    dwell_s: float = 0.0
+    """How long the visit had lasted."""
     received_at: datetime | None = None
 
 
@@ -288,5 +161,10 @@ class Decision:
     outcome: Outcome
     reason: Gate | None
     gates: tuple[GateResult, ...]
+    delivery: Delivery
+    send_at: datetime
+    """When its messages may go: after quiet hours."""
     expires_at: datetime
     """When the offer, its reservation and its messages end."""
+    cost: Decimal | None
+    """What it holds of the campaign's budget; None without one."""

@@ -20,8 +20,9 @@ from geofences.sql import queries
 from geofences.zones import zone
 from offers import ledger
 from offers.catalogue import hours_of
+from offers.definition import CampaignDefinition
 from offers.messages import to_message
-from offers.model import CampaignDefinition, CampaignStatus, NotificationState, ReservationState
+from offers.model import CampaignStatus, NotificationState, ReservationState
 from offers.push import (
     Address,
     ChannelPaused,

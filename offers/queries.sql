@@ -28,11 +28,15 @@ SELECT seq FROM offers.cursors WHERE shard = :shard FOR UPDATE
 
 -- name: events_after
 -- told_before: a late position made this event of a visit that may have been told under another name or time
-SELECT event_id, tenant_id, seq, type, device_id, fence_id, store_id, root_visit_id, at, clock, received_at,
-       confidence, already_inside, detail IS NOT NULL OR root_visit_id <> visit_id AS told_before
-FROM geofences.events
-WHERE shard = :shard AND seq > :seq
-ORDER BY seq
+SELECT e.event_id, e.tenant_id, e.seq, e.type, e.device_id, e.fence_id, e.store_id, e.root_visit_id, e.at, e.clock,
+       e.received_at, e.confidence, e.already_inside,
+       e.detail IS NOT NULL OR e.root_visit_id <> e.visit_id AS told_before,
+       CASE WHEN e.type IN ('visit.dwelled', 'visit.exited')
+            THEN (SELECT extract(epoch FROM e.at - v.entered_at) FROM geofences.visits AS v WHERE v.visit_id = e.visit_id)
+       END AS dwell_s
+FROM geofences.events AS e
+WHERE e.shard = :shard AND e.seq > :seq
+ORDER BY e.seq
 LIMIT :limit
 
 -- name: decided_before
@@ -54,7 +58,9 @@ LIMIT :limit
 UPDATE offers.occasion_devices SET decided = true WHERE shard = :shard AND NOT decided AND seq = ANY(CAST(:seqs AS bigint[]))
 
 -- name: shoppers
-SELECT d.device_id, d.external_id, d.locale, t.sandbox,
+-- attributes only where a campaign asks for them
+SELECT d.device_id, d.tenant_id, d.external_user_id, d.locale, d.timezone, d.quiet_times, d.created_at, d.vouched_at,
+       t.sandbox, CASE WHEN :with_attributes THEN d.attributes ELSE '{}' END AS attributes,
        coalesce((SELECT c.granted FROM geofences.consents AS c
                  WHERE c.device_id = d.device_id AND c.purpose = 'push'), false) AS push_consent,
        coalesce((SELECT jsonb_agg(jsonb_build_object('channel_id', h.channel_id, 'type', h.type) ORDER BY h.channel_id)
@@ -64,28 +70,106 @@ FROM geofences.devices AS d
 JOIN geofences.tenants AS t ON t.tenant_id = d.tenant_id
 WHERE d.device_id = ANY(CAST(:device_ids AS bigint[]))
 
--- name: earlier_offers
--- a refused or stopped offer gives its cap back; one that ran out was still made
-SELECT r.campaign_id, r.device_id, r.created_at
-FROM unnest(CAST(:campaign_ids AS bigint[]), CAST(:device_ids AS bigint[])) AS asked(campaign_id, device_id)
-JOIN offers.reservations AS r USING (campaign_id, device_id)
-WHERE r.release_reason IS NULL OR r.release_reason = 'expired'
-ORDER BY r.created_at
+-- name: siblings
+-- all devices of the people who own these
+SELECT asked.device_id AS asked_for, d.device_id
+FROM unnest(CAST(:device_ids AS bigint[])) AS asked(device_id)
+JOIN geofences.devices AS mine ON mine.device_id = asked.device_id
+JOIN geofences.devices AS d ON d.tenant_id = mine.tenant_id AND d.external_user_id = mine.external_user_id
+
+-- name: put_users
+INSERT INTO offers.users (user_key, tenant_id)
+SELECT * FROM unnest(CAST(:user_keys AS bigint[]), CAST(:tenant_ids AS integer[]))
+ON CONFLICT DO NOTHING
+
+-- name: lock_users
+-- in key order, so that two deciders can never wait for each other
+SELECT user_key FROM offers.users WHERE user_key = ANY(CAST(:user_keys AS bigint[])) ORDER BY user_key FOR UPDATE
+
+-- name: given_before
+-- what counts for caps: an offer that ran out was still made, one that was refused or stopped was not
+SELECT r.device_id, r.campaign_id, r.brand, r.store_id, r.created_at, r.event_at, r.delivery, r.exclusive, r.state
+FROM offers.reservations AS r
+WHERE r.device_id = ANY(CAST(:device_ids AS bigint[]))
+  AND (r.release_reason IS NULL OR r.release_reason NOT IN ('refused', 'stopped'))
+  AND (CAST(:since AS timestamptz) IS NULL OR r.created_at > :since)
+ORDER BY r.created_at, r.decision_id
 
 -- name: lock_stock
--- in id order, so that two deciders can never wait for each other
-SELECT campaign_id, stock - reserved AS left
+-- in id order; only campaigns that have something to run out of
+SELECT campaign_id, stock - reserved AS left,
+       floor(stock * CAST(definition ->> 'new_device_stock_share' AS float))::integer - reserved_new AS new_left
 FROM offers.campaigns
-WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[])) AND stock IS NOT NULL
+WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[]))
+  AND (stock IS NOT NULL OR definition -> 'budget' <> 'null')
 ORDER BY campaign_id
 FOR NO KEY UPDATE
 
+-- name: put_budgets
+INSERT INTO offers.budgets (campaign_id, scope, tenant_id, most)
+SELECT * FROM unnest(CAST(:campaign_ids AS bigint[]), CAST(:scopes AS text[]), CAST(:tenant_ids AS integer[]),
+                     CAST(:most AS numeric[]))
+ON CONFLICT DO NOTHING
+
+-- name: budgets_left
+SELECT b.campaign_id, b.scope, b.most - b.reserved AS left
+FROM unnest(CAST(:campaign_ids AS bigint[]), CAST(:scopes AS text[])) AS asked(campaign_id, scope)
+JOIN offers.budgets AS b USING (campaign_id, scope)
+
 -- name: take_stock
-UPDATE offers.campaigns SET reserved = reserved + :n WHERE campaign_id = :campaign_id
+-- a campaign without limit is not counted: its row would be every shard's bottleneck
+UPDATE offers.campaigns SET reserved = reserved + :n, reserved_new = reserved_new + :new
+WHERE campaign_id = :campaign_id AND stock IS NOT NULL
+
+-- name: take_money
+UPDATE offers.budgets SET reserved = reserved + :cost WHERE campaign_id = :campaign_id AND scope = :scope
+
+-- name: confirm_reservation
+UPDATE offers.reservations SET state = 'confirmed' WHERE decision_id = :decision_id AND state = 'held'
+RETURNING decision_id
+
+-- name: claim_reservation
+UPDATE offers.reservations SET claimed_at = :now, expires_at = :expires_at
+WHERE decision_id = :decision_id AND state = 'held'
+RETURNING decision_id
+
+-- name: lock_reserved
+-- campaigns before reservations, as everywhere
+SELECT c.campaign_id FROM offers.campaigns AS c
+WHERE c.campaign_id IN (SELECT r.campaign_id FROM offers.reservations AS r
+                        WHERE r.decision_id = ANY(CAST(:decision_ids AS bigint[])))
+ORDER BY c.campaign_id
+FOR NO KEY UPDATE
+
+-- name: release
+WITH gone AS (
+    UPDATE offers.reservations AS r
+    SET state = 'released', released_at = :now, release_reason = :reason
+    WHERE r.decision_id = ANY(CAST(:decision_ids AS bigint[])) AND r.state = :state
+    RETURNING r.campaign_id, r.new_device, r.cost, r.store_id, r.budget_day
+),
+counted AS (
+    SELECT campaign_id, count(*) AS n, count(*) FILTER (WHERE new_device) AS new FROM gone GROUP BY campaign_id
+),
+stock AS (
+    UPDATE offers.campaigns AS c SET reserved = reserved - counted.n, reserved_new = reserved_new - counted.new
+    FROM counted WHERE c.campaign_id = counted.campaign_id AND c.stock IS NOT NULL
+),
+money AS (
+    SELECT gone.campaign_id, held.scope, sum(gone.cost) AS cost
+    FROM gone CROSS JOIN LATERAL (VALUES ('total'), ('store:' || gone.store_id), ('day:' || gone.budget_day)) AS held(scope)
+    WHERE gone.cost IS NOT NULL AND held.scope IS NOT NULL
+    GROUP BY gone.campaign_id, held.scope
+),
+budget AS (
+    UPDATE offers.budgets AS b SET reserved = reserved - money.cost
+    FROM money WHERE b.campaign_id = money.campaign_id AND b.scope = money.scope
+)
+SELECT count(*) FROM gone
 
 -- name: places
 -- where an offer would be used: its store, or the middle of a fence that belongs to none
-SELECT f.fence_id, s.store_id, s.name, s.timezone, s.opening_hours,
+SELECT f.fence_id, f.tenant_id, s.store_id, s.name, s.timezone, s.opening_hours,
        ST_Y(coalesce(s.location::geometry, v.center::geometry, ST_PointOnSurface(v.area))) AS lat,
        ST_X(coalesce(s.location::geometry, v.center::geometry, ST_PointOnSurface(v.area))) AS lng
 FROM geofences.fences AS f
@@ -94,10 +178,45 @@ LEFT JOIN geofences.stores AS s ON s.store_id = f.store_id
 WHERE f.fence_id = ANY(CAST(:fence_ids AS bigint[]))
 
 -- name: store_places
-SELECT s.store_id, s.name, s.timezone, s.opening_hours,
+SELECT s.store_id, s.tenant_id, s.name, s.timezone, s.opening_hours,
        ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
 FROM geofences.stores AS s
 WHERE s.store_id = ANY(CAST(:store_ids AS bigint[]))
+
+-- name: reserved_units
+SELECT count(*) AS n, count(*) FILTER (WHERE new_device) AS new
+FROM offers.reservations WHERE campaign_id = :campaign_id AND state IN ('held', 'confirmed')
+
+-- name: count_stock
+UPDATE offers.campaigns SET reserved = :n, reserved_new = :new WHERE campaign_id = :campaign_id
+
+-- name: over_budget
+-- scopes that hold more than their new limit; a limit that is NULL is none
+SELECT scope, reserved FROM offers.budgets
+WHERE campaign_id = :campaign_id
+  AND reserved > CASE split_part(scope, ':', 1)
+                     WHEN 'total' THEN CAST(:total AS numeric)
+                     WHEN 'store' THEN CAST(:store AS numeric)
+                     ELSE CAST(:day AS numeric)
+                 END
+ORDER BY scope
+LIMIT 1
+
+-- name: limit_budgets
+-- money that is held stays counted, limited or not: a limit may come back
+UPDATE offers.budgets
+SET most = coalesce(CASE split_part(scope, ':', 1)
+                        WHEN 'total' THEN CAST(:total AS numeric)
+                        WHEN 'store' THEN CAST(:store AS numeric)
+                        ELSE CAST(:day AS numeric)
+                    END, 999999999999)
+WHERE campaign_id = :campaign_id
+
+-- name: put_places
+INSERT INTO offers.places (place_id, tenant_id, timezone, opening_hours, lat, lng)
+SELECT * FROM unnest(CAST(:place_ids AS bigint[]), CAST(:tenant_ids AS integer[]), CAST(:timezones AS text[]),
+                     CAST(:opening_hours AS text[]), CAST(:lats AS float[]), CAST(:lngs AS float[]))
+ON CONFLICT DO NOTHING
 
 -- name: expire_queued
 UPDATE offers.notifications SET state = 'expired', reason = :reason
@@ -156,44 +275,26 @@ UPDATE offers.notifications
 SET state = 'sent', sent_at = :now, lease_until = NULL, inbox_seq = nextval('offers.inbox_seq')
 WHERE notification_id = :notification_id AND state = 'sending' AND attempts = :attempts
 
--- name: release_refused
+-- name: refused
 -- every channel definitely refused and nothing reached an inbox: the offer was never made
-WITH refused AS (
-    UPDATE offers.reservations AS r
-    SET state = 'released', released_at = :now, release_reason = 'refused'
-    WHERE r.decision_id = ANY(CAST(:decision_ids AS bigint[])) AND r.state = 'held'
-      AND NOT EXISTS (
-          SELECT FROM offers.notifications AS n
-          WHERE n.decision_id = r.decision_id
-            AND (n.outcome_unknown OR n.state NOT IN ('failed', 'expired', 'suppressed')))
-    RETURNING r.campaign_id
-),
-counted AS (SELECT campaign_id, count(*) AS n FROM refused GROUP BY campaign_id)
-UPDATE offers.campaigns AS c SET reserved = reserved - counted.n
-FROM counted WHERE c.campaign_id = counted.campaign_id AND c.stock IS NOT NULL
+SELECT r.decision_id FROM offers.reservations AS r
+WHERE r.decision_id = ANY(CAST(:decision_ids AS bigint[])) AND r.state = 'held' AND r.claimed_at IS NULL
+  AND NOT EXISTS (
+      SELECT FROM offers.notifications AS n
+      WHERE n.decision_id = r.decision_id
+        AND (n.outcome_unknown OR n.state NOT IN ('failed', 'expired', 'suppressed')))
 
--- name: release_expired
-WITH due AS (
-    -- a sandbox lives in the time of its data: the wall clock ends nothing there
-    SELECT r.decision_id FROM offers.reservations AS r
-    JOIN geofences.tenants AS t ON t.tenant_id = r.tenant_id AND NOT t.sandbox
-    WHERE r.state = 'held' AND r.expires_at <= :now
-    ORDER BY r.expires_at LIMIT 5000
-    FOR UPDATE OF r SKIP LOCKED
-),
-expired AS (
-    UPDATE offers.reservations AS r
-    SET state = 'released', released_at = :now, release_reason = 'expired'
-    FROM due WHERE r.decision_id = due.decision_id
-    RETURNING r.campaign_id
-),
-counted AS (SELECT campaign_id, count(*) AS n FROM expired GROUP BY campaign_id),
-returned AS (
-    UPDATE offers.campaigns AS c SET reserved = reserved - counted.n
-    FROM counted WHERE c.campaign_id = counted.campaign_id AND c.stock IS NOT NULL
-    RETURNING c.campaign_id
-)
-SELECT coalesce(sum(n), 0) AS released FROM counted
+-- name: expired
+-- a sandbox lives in the time of its data: the wall clock ends nothing there
+SELECT r.decision_id FROM offers.reservations AS r
+JOIN geofences.tenants AS t ON t.tenant_id = r.tenant_id AND NOT t.sandbox
+WHERE r.state = 'held' AND r.expires_at <= :now
+ORDER BY r.expires_at
+LIMIT 5000
+
+-- name: held_of_campaign
+SELECT decision_id FROM offers.reservations
+WHERE campaign_id = :campaign_id AND state = 'held' AND claimed_at IS NULL
 
 -- name: live_scheduled
 SELECT c.campaign_id, c.tenant_id, c.definition, s.timezone, array_agg(s.store_id ORDER BY s.store_id) AS store_ids

@@ -1,25 +1,34 @@
 """Deciding: one moment, one campaign, one answer with all its reasons. Pure.
 
-The gates are asked in the order of `Gate`; the first that fails ends the asking. `stock` comes last, because only a
-moment that passed everything else may take some.
+The gates are asked in the order of `Gate`; the first that fails ends the asking. What is scarce comes last, because
+only a moment that passed everything else may take some.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, assert_never
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
-from offers.model import Decision, EventTrigger, Gate, GateResult, Outcome, ScheduledTrigger
-from offers.schedule import WindowAnswer, WindowReason, is_live
+from geofences.zones import zone as zone_named
+from offers.audience import fits
+from offers.definition import EventTrigger, QuietPolicy, Stacking
+from offers.model import Decision, Delivery, Gate, GateResult, Outcome
+from offers.schedule import Schedule, WindowAnswer, WindowReason, is_live
+from offers.windows import WEEKDAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
+    from offers.facts import Shopper, Standing
     from offers.hours import OpeningHours
-    from offers.model import Campaign, Cap, Moment
+    from offers.model import Campaign, Moment
+
+ON = frozenset({WindowReason.LIVE, WindowReason.STORE_CLOSED, WindowReason.HOURS_UNKNOWN})
+"""The campaign's windows are open, whatever the store's doors are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,102 +40,227 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shopper:
-    """What has to be known of the person behind the device."""
+class _Asked:
+    """A question with what the clocks say to it."""
 
-    push_consent: bool
-    channels: int
-    """Ways to reach the device, the inbox included."""
+    campaign: Campaign
+    moment: Moment
+    shopper: Shopper
+    standing: Standing
+    window: WindowAnswer
+    quiet: WindowAnswer | None
+    """The shopper's wish for quiet, as a window; None if they have none."""
 
 
-def decide(
-    campaign: Campaign,
-    moment: Moment,
-    *,
-    place: Place,
-    shopper: Shopper,
-    earlier_offers: Sequence[datetime],
-    stock_left: int | None,
-) -> Decision:
-    """Answers whether `campaign` is offered at `moment`.
+_Said = tuple[bool, Any, Any] | None
+"""Whether a gate lets the offer through, the value it saw and its threshold; None if the campaign does not ask it."""
 
-    `earlier_offers` are the times of this campaign's earlier offers to the device that still count; `stock_left` is
-    None for a campaign without limit.
+
+def decide(campaign: Campaign, moment: Moment, *, place: Place, shopper: Shopper, standing: Standing) -> Decision:
+    """Answers whether `campaign` is offered at `moment`, how it is told, and until when it holds.
+
+    The same arguments give the same answer, to the bit.
     """
-    window = is_live(campaign.schedule, at=moment.at, zone=place.zone, hours=place.hours)
+    asked = _Asked(
+        campaign=campaign,
+        moment=moment,
+        shopper=shopper,
+        standing=standing,
+        window=is_live(campaign.schedule, at=moment.at, zone=place.zone, hours=place.hours),
+        quiet=_quiet(campaign, moment, place, shopper),
+    )
     gates: list[GateResult] = []
     for gate in Gate:
-        result = _ask(gate, campaign, moment, shopper, window, earlier_offers=earlier_offers, stock_left=stock_left)
-        if result is None:
-            continue
-        gates.append(result)
-        if not result.passed:
-            break
+        said = GATES[gate](asked)
+        if said is not None:
+            gates.append(GateResult(gate=gate, passed=said[0], value=said[1], threshold=said[2]))
+            if not said[0]:
+                break
     failed = None if gates[-1].passed else gates[-1].gate
+    send_at = _send_at(asked)
+    latest = send_at + timedelta(seconds=campaign.definition.reservation_ttl_s)
+    ends_at = asked.window.next_change
     return Decision(
-        outcome=Outcome.OFFERED if failed is None else Outcome.SUPPRESSED,
+        outcome=_outcome(failed),
         reason=failed,
         gates=tuple(gates),
-        expires_at=_expires_at(campaign, moment, window),
+        delivery=Delivery.INBOX
+        if standing.pushed_at_moment or _is_quiet(asked, QuietPolicy.INBOX_ONLY)
+        else Delivery.PUSH,
+        send_at=send_at,
+        expires_at=latest if ends_at is None else min(latest, ends_at),
+        cost=None if campaign.definition.budget is None else campaign.definition.offer.cost,
     )
 
 
-def _ask(
-    gate: Gate,
-    campaign: Campaign,
-    moment: Moment,
-    shopper: Shopper,
-    window: WindowAnswer,
-    *,
-    earlier_offers: Sequence[datetime],
-    stock_left: int | None,
-) -> GateResult | None:
-    """One gate's answer; None if the campaign does not ask it."""
-    definition, trigger = campaign.definition, campaign.definition.trigger
-    match gate:
-        case Gate.CONSENT:
-            return _result(gate, passed=shopper.push_consent, value=shopper.push_consent, threshold=True)
-        case Gate.REACHABLE:
-            return _result(gate, passed=shopper.channels > 0, value=shopper.channels, threshold=1)
-        case Gate.STALENESS:
-            age_s = (moment.clock - moment.at).total_seconds()
-            return _result(gate, passed=age_s <= definition.staleness_s, value=age_s, threshold=definition.staleness_s)
-        case Gate.CONFIDENCE:
-            enough = moment.confidence >= definition.min_confidence
-            return _result(gate, passed=enough, value=moment.confidence, threshold=definition.min_confidence)
-        case Gate.ALREADY_INSIDE:
-            if isinstance(trigger, ScheduledTrigger):
-                return None
-            assert isinstance(trigger, EventTrigger)
-            wanted = trigger.already_inside or not moment.already_inside
-            return _result(gate, passed=wanted, value=moment.already_inside, threshold=trigger.already_inside)
-        case Gate.WINDOW:
-            inside = window.reason in {WindowReason.LIVE, WindowReason.STORE_CLOSED, WindowReason.HOURS_UNKNOWN}
-            return _result(gate, passed=inside, value=window.reason, threshold=WindowReason.LIVE)
-        case Gate.OPEN:
-            if not campaign.schedule.only_while_open:
-                return None
-            return _result(gate, passed=window.live, value=window.reason, threshold=WindowReason.LIVE)
-        case Gate.CAP:
-            cap = definition.caps[0] if definition.caps else None
-            return None if cap is None else _ask_cap(cap, moment, earlier_offers)
-        case Gate.STOCK:
-            return None if stock_left is None else _result(gate, passed=stock_left > 0, value=stock_left, threshold=1)
-    assert_never(gate)
+def _outcome(failed: Gate | None) -> Outcome:
+    if failed is None:
+        return Outcome.OFFERED
+    return Outcome.HELD_OUT if failed is Gate.HOLDOUT else Outcome.SUPPRESSED
 
 
-def _ask_cap(cap: Cap, moment: Moment, earlier_offers: Sequence[datetime]) -> GateResult:
-    """Counts offers in the rolling window that ends at the moment's clock, half-open: (clock - window_s, clock]."""
-    since = None if cap.window_s is None else moment.clock - timedelta(seconds=cap.window_s)
-    used = sum(1 for at in earlier_offers if since is None or at > since)
-    return _result(Gate.CAP, passed=used < cap.count, value=used, threshold=cap.count)
+def _quiet(campaign: Campaign, moment: Moment, place: Place, shopper: Shopper) -> WindowAnswer | None:
+    """The shopper's own times count before the campaign's; both are wall times of the device's zone."""
+    times = shopper.quiet_times or campaign.definition.quiet_hours.times
+    if times is None:
+        return None
+    zone = place.zone if shopper.timezone is None else zone_named(shopper.timezone)
+    return is_live(_every_day(times.start, times.end), at=moment.clock, zone=zone)
 
 
-def _result(gate: Gate, *, passed: bool, value: Any, threshold: Any) -> GateResult:
-    return GateResult(gate=gate, passed=passed, value=value, threshold=threshold)
+@lru_cache(maxsize=1_000)
+def _every_day(start: str, end: str) -> Schedule:
+    return Schedule.from_json({"weekly": [{"days": list(WEEKDAYS), "start": start, "end": end}]})
 
 
-def _expires_at(campaign: Campaign, moment: Moment, window: WindowAnswer) -> datetime:
-    """The offer's messages and reservation end with its window, at the latest after the reservation's life."""
-    latest = moment.clock + timedelta(seconds=campaign.definition.reservation_ttl_s)
-    return latest if window.next_change is None else min(latest, window.next_change)
+def _is_quiet(asked: _Asked, policy: QuietPolicy) -> bool:
+    quiet = asked.quiet is not None and asked.quiet.live
+    return quiet and asked.campaign.definition.quiet_hours.policy is policy
+
+
+def _send_at(asked: _Asked) -> datetime:
+    if asked.quiet is None or asked.quiet.next_change is None or not _is_quiet(asked, QuietPolicy.DEFER):
+        return asked.moment.clock
+    return asked.quiet.next_change
+
+
+def _consent(asked: _Asked) -> _Said:
+    return asked.shopper.push_consent, asked.shopper.push_consent, True
+
+
+def _reachable(asked: _Asked) -> _Said:
+    return asked.shopper.channels > 0, asked.shopper.channels, 1
+
+
+def _staleness(asked: _Asked) -> _Said:
+    age_s = (asked.moment.clock - asked.moment.at).total_seconds()
+    most_s = asked.campaign.definition.staleness_s
+    return age_s <= most_s, age_s, most_s
+
+
+def _confidence(asked: _Asked) -> _Said:
+    least = asked.campaign.definition.min_confidence
+    return asked.moment.confidence >= least, asked.moment.confidence, least
+
+
+def _already_inside(asked: _Asked) -> _Said:
+    trigger = asked.campaign.definition.trigger
+    if not isinstance(trigger, EventTrigger):
+        return None
+    return (
+        trigger.already_inside or not asked.moment.already_inside,
+        asked.moment.already_inside,
+        trigger.already_inside,
+    )
+
+
+def _dwell(asked: _Asked) -> _Said:
+    trigger = asked.campaign.definition.trigger
+    if not isinstance(trigger, EventTrigger) or not trigger.min_dwell_s:
+        return None
+    return asked.moment.dwell_s >= trigger.min_dwell_s, asked.moment.dwell_s, trigger.min_dwell_s
+
+
+def _audience(asked: _Asked) -> _Said:
+    rule = asked.campaign.definition.audience
+    if rule is None:
+        return None
+    belongs = fits(rule, asked.shopper.attributes)
+    # what the attributes are is a fact, which an erasure takes away
+    return belongs, belongs, True
+
+
+def _window(asked: _Asked) -> _Said:
+    return asked.window.reason in ON, asked.window.reason, WindowReason.LIVE
+
+
+def _open(asked: _Asked) -> _Said:
+    if not asked.campaign.schedule.only_while_open:
+        return None
+    return asked.window.live, asked.window.reason, WindowReason.LIVE
+
+
+def _quiet_hours(asked: _Asked) -> _Said:
+    """`defer` passes only if the quiet ends before the offer does."""
+    if asked.quiet is None or not asked.quiet.live:
+        return None
+    policy, until, ends_at = (
+        asked.campaign.definition.quiet_hours.policy,
+        asked.quiet.next_change,
+        asked.window.next_change,
+    )
+    match policy:
+        case QuietPolicy.DROP:
+            passed = False
+        case QuietPolicy.INBOX_ONLY:
+            passed = True
+        case QuietPolicy.DEFER:
+            passed = until is not None and (ends_at is None or until < ends_at)
+    return passed, None if until is None else until.isoformat(), policy
+
+
+def _stacking(asked: _Asked) -> _Said:
+    """Several campaigns at one moment: an exclusive one shares it with none."""
+    standing, stacking = asked.standing, asked.campaign.definition.stacking
+    if not standing.offers_at_moment:
+        return None
+    shared = stacking is Stacking.COMBINABLE and not standing.exclusive_at_moment
+    return shared, standing.offers_at_moment, stacking
+
+
+def _cool_down(asked: _Asked) -> _Said:
+    cool_down_s, last = asked.campaign.definition.cool_down_s, asked.standing.last_offer_at
+    if not cool_down_s:
+        return None
+    since_s = None if last is None else (asked.moment.clock - last).total_seconds()
+    return since_s is None or since_s >= cool_down_s, since_s, cool_down_s
+
+
+def _cap(asked: _Asked) -> _Said:
+    counts = [cap.count for cap in asked.campaign.definition.caps]
+    if not counts:
+        return None
+    used = asked.standing.used
+    return all(mine < count for mine, count in zip(used, counts, strict=True)), list(used), counts
+
+
+def _holdout(asked: _Asked) -> _Said:
+    draw, share = asked.standing.draw, asked.campaign.definition.holdout_share
+    return None if draw is None else (draw >= share, draw, share)
+
+
+def _stock(asked: _Asked) -> _Said:
+    left, new_left = asked.standing.stock_left, asked.standing.new_stock_left
+    if left is None:
+        return None
+    if asked.shopper.new and new_left is not None:
+        left = min(left, new_left)
+    return left > 0, left, 1
+
+
+def _budget(asked: _Asked) -> _Said:
+    cost, money = asked.campaign.definition.offer.cost, asked.standing.budget_left
+    if cost is None or not money:
+        return None
+    scope, left = min(money.items(), key=lambda item: (item[1], item[0]))
+    return left >= cost, {"scope": scope, "left": str(left)}, str(cost)
+
+
+GATES: Final[Mapping[Gate, Callable[[_Asked], _Said]]] = {
+    Gate.CONSENT: _consent,
+    Gate.REACHABLE: _reachable,
+    Gate.STALENESS: _staleness,
+    Gate.CONFIDENCE: _confidence,
+    Gate.ALREADY_INSIDE: _already_inside,
+    Gate.DWELL: _dwell,
+    Gate.AUDIENCE: _audience,
+    Gate.WINDOW: _window,
+    Gate.OPEN: _open,
+    Gate.QUIET_HOURS: _quiet_hours,
+    Gate.STACKING: _stacking,
+    Gate.COOL_DOWN: _cool_down,
+    Gate.CAP: _cap,
+    Gate.HOLDOUT: _holdout,
+    Gate.STOCK: _stock,
+    Gate.BUDGET: _budget,
+}

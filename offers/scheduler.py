@@ -21,7 +21,7 @@ from geofences.sql import queries
 from geofences.visits import NEW_EVENTS_CHANNEL
 from geofences.zones import zone
 from offers import ledger
-from offers.model import CampaignDefinition, ScheduledTrigger
+from offers.definition import CampaignDefinition, ScheduledTrigger
 from offers.schedule import occurrences, wall_time
 
 if TYPE_CHECKING:

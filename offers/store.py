@@ -16,9 +16,11 @@ from geofences.sql import queries
 from geofences.store import announce
 from geofences.tables import ChangeKind, fences, stores
 from geofences.zones import zone
+from offers.definition import CampaignDefinition
 from offers.errors import InvalidCampaignError
-from offers.model import Campaign, CampaignDefinition, CampaignId, CampaignStatus
-from offers.tables import campaign_fences, campaign_stores, campaigns
+from offers.ledger import limit, release_stopped
+from offers.model import Campaign, CampaignId, CampaignStatus
+from offers.tables import campaign_fences, campaign_moves, campaign_stores, campaign_versions, campaigns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,10 +62,18 @@ def create_campaign(
     campaign_id = CampaignId(
         connection.execute(
             sa.insert(campaigns)
-            .values(tenant_id=tenant_id, created_by=created_by, created_at=now, updated_at=now, **_columns(definition))
+            .values(
+                tenant_id=tenant_id,
+                created_by=created_by,
+                updated_by=created_by,
+                created_at=now,
+                updated_at=now,
+                **_columns(definition),
+            )
             .returning(campaigns.c.campaign_id)
         ).scalar_one()
     )
+    _keep_version(connection, tenant_id, campaign_id, definition, version=1, actor=created_by, now=now)
     _put_targets(connection, tenant_id, campaign_id, definition)
     announce(connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now)
     return campaign_id
@@ -75,19 +85,21 @@ def update_campaign(
     tenant_id: TenantId,
     campaign_id: CampaignId,
     definition: CampaignDefinition,
+    actor: str,
     now: datetime,
 ) -> None:
-    """A new version; only of a campaign that is not live. A stock below what is reserved already is refused."""
+    """A new version; only of a campaign that is not live. ConflictError for limits below what is reserved already."""
     row = _lock(connection, tenant_id, campaign_id)
     if row.status not in EDITABLE:
         raise ConflictError(f"a {row.status} campaign cannot be edited: pause it first")
-    if definition.stock is not None and definition.stock < row.reserved:
-        raise ConflictError(f"{row.reserved} are reserved already, more than a stock of {definition.stock}")
+    limit(connection, campaign_id, definition)
+    version = row.version + 1
     connection.execute(
         sa.update(campaigns)
         .where(campaigns.c.campaign_id == campaign_id)
-        .values(version=campaigns.c.version + 1, updated_at=now, **_columns(definition))
+        .values(version=version, updated_at=now, updated_by=actor, **_columns(definition))
     )
+    _keep_version(connection, tenant_id, campaign_id, definition, version=version, actor=actor, now=now)
     for table in (campaign_fences, campaign_stores):
         connection.execute(sa.delete(table).where(table.c.campaign_id == campaign_id))
     _put_targets(connection, tenant_id, campaign_id, definition)
@@ -95,7 +107,7 @@ def update_campaign(
 
 
 def move_campaign(
-    connection: sa.Connection, *, tenant_id: TenantId, campaign_id: CampaignId, move: str, now: datetime
+    connection: sa.Connection, *, tenant_id: TenantId, campaign_id: CampaignId, move: str, actor: str, now: datetime
 ) -> CampaignStatus:
     """One step of a campaign's life; ConflictError if its state does not allow it. `stop` expires what is queued."""
     row = _lock(connection, tenant_id, campaign_id)
@@ -105,8 +117,20 @@ def move_campaign(
     connection.execute(
         sa.update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(status=after, updated_at=now)
     )
+    connection.execute(
+        sa.insert(campaign_moves).values(
+            tenant_id=tenant_id,
+            campaign_id=campaign_id,
+            version=row.version,
+            move=move,
+            status=after,
+            at=now,
+            actor=actor,
+        )
+    )
     if move == "stop":
         connection.execute(queries("offers")["expire_queued"], {"campaign_id": campaign_id, "reason": "stopped"})
+        release_stopped(connection, campaign_id, now=now)
     announce(connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now)
     return after
 
@@ -152,12 +176,35 @@ def _stored(row: Any) -> StoredCampaign:
             fence_ids=frozenset(map(FenceId, row.fence_ids)),
             store_ids=frozenset(map(StoreId, row.store_ids)),
             stock=row.stock,
+            holdout_salt=bytes(row.holdout_salt),
         ),
         stores_of_fences=frozenset(map(StoreId, row.stores_of_fences)),
         reserved=row.reserved,
         created_at=row.created_at,
         updated_at=row.updated_at,
         created_by=row.created_by,
+    )
+
+
+def _keep_version(
+    connection: sa.Connection,
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+    definition: CampaignDefinition,
+    *,
+    version: int,
+    actor: str,
+    now: datetime,
+) -> None:
+    connection.execute(
+        sa.insert(campaign_versions).values(
+            tenant_id=tenant_id,
+            campaign_id=campaign_id,
+            version=version,
+            definition=definition.model_dump(mode="json"),
+            created_at=now,
+            created_by=actor,
+        )
     )
 
 

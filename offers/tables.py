@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from geofences.tables import metadata, one_of, tenant_column, timestamp
 from offers.model import (
     CampaignStatus,
+    Delivery,
     NotificationState,
     Outcome,
     ReleaseReason,
@@ -85,13 +86,87 @@ campaigns = sa.Table(
     # NULL: without limit
     sa.Column("stock", sa.Integer),
     sa.Column("reserved", sa.Integer, nullable=False, server_default="0"),
+    # of the reserved, those of devices that nobody vouches for yet
+    sa.Column("reserved_new", sa.Integer, nullable=False, server_default="0"),
+    # when the send rate has room for one more message; NULL: now
+    timestamp("next_send_at", nullable=True),
+    # makes the draw of the held-out unlike that of any other campaign
+    sa.Column("holdout_salt", sa.LargeBinary, nullable=False, server_default=sa.text("uuid_send(gen_random_uuid())")),
     timestamp("created_at", default_now=True),
     timestamp("updated_at", default_now=True),
+    # who wrote the first version, and who the newest
     sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("updated_by", sa.Text, nullable=False),
     one_of("status", CampaignStatus),
     one_of("trigger_type", TriggerType),
     sa.CheckConstraint("reserved >= 0 AND (stock IS NULL OR reserved <= stock)", name="never_over_stock"),
     sa.Index("ix_campaigns_tenant_id_status", "tenant_id", "status"),
+    schema=SCHEMA,
+)
+
+campaign_versions = sa.Table(
+    "campaign_versions",
+    metadata,
+    # what every version said: a decision names its version, and can be asked again
+    sa.Column("campaign_id", sa.BigInteger, campaign_key(), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    tenant_column(),
+    sa.Column("definition", JSONB, nullable=False),
+    timestamp("created_at", default_now=True),
+    sa.Column("created_by", sa.Text, nullable=False),
+    schema=SCHEMA,
+)
+
+campaign_moves = sa.Table(
+    "campaign_moves",
+    metadata,
+    # every step of a campaign's life, and who took it
+    sa.Column("move_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    tenant_column(),
+    sa.Column("campaign_id", sa.BigInteger, campaign_key(), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("move", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    timestamp("at"),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Index("ix_campaign_moves_campaign_id", "campaign_id", "move_id"),
+    schema=SCHEMA,
+)
+
+budgets = sa.Table(
+    "budgets",
+    metadata,
+    # money that reservations hold, for each of a campaign's limits: in all, of a store, of a local day
+    sa.Column("campaign_id", sa.BigInteger, campaign_key(), primary_key=True),
+    # `total`, `store:12` or `day:2026-06-01`
+    sa.Column("scope", sa.Text, primary_key=True),
+    tenant_column(),
+    sa.Column("most", sa.Numeric(16, 4), nullable=False),
+    sa.Column("reserved", sa.Numeric(16, 4), nullable=False, server_default="0"),
+    sa.CheckConstraint("reserved >= 0 AND reserved <= most", name="never_over_budget"),
+    schema=SCHEMA,
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    # one row a person with devices of their own: locked while an offer to any of them is decided
+    sa.Column("user_key", sa.BigInteger, primary_key=True, autoincrement=False),
+    tenant_column(),
+    schema=SCHEMA,
+)
+
+places = sa.Table(
+    "places",
+    metadata,
+    # what a decision knew of its place; named by its content, so that a store that changes gets another row
+    sa.Column("place_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    tenant_column(),
+    sa.Column("timezone", sa.Text, nullable=False),
+    sa.Column("opening_hours", sa.Text),
+    sa.Column("lat", sa.Float(53), nullable=False),
+    sa.Column("lng", sa.Float(53), nullable=False),
+    timestamp("created_at", default_now=True),
     schema=SCHEMA,
 )
 
@@ -174,9 +249,15 @@ decisions = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),
     # the first gate that failed; NULL where all passed
     sa.Column("reason", sa.Text),
+    # every gate asked, up to the first that failed, with value and threshold
     sa.Column("gates", JSONB, nullable=False),
+    # what was known then: with the campaign's version and the place, all it takes to decide again
+    sa.Column("facts", JSONB, nullable=False),
+    sa.Column("place_id", sa.BigInteger),
+    sa.Column("delivery", sa.Text),
     timestamp("event_at"),
     timestamp("decided_at"),
+    one_of("delivery", Delivery),
     one_of("outcome", Outcome),
     sa.Index("ix_decisions_tenant_id_campaign_id_decided_at", "tenant_id", "campaign_id", "decided_at"),
     sa.Index("ix_decisions_tenant_id_device_id_decided_at", "tenant_id", "device_id", "decided_at"),
@@ -191,15 +272,30 @@ reservations = sa.Table(
     tenant_column(),
     sa.Column("campaign_id", sa.BigInteger, campaign_key(), nullable=False),
     sa.Column("device_id", sa.BigInteger, nullable=False),
+    sa.Column("store_id", sa.BigInteger),
+    sa.Column("brand", sa.Text),
     sa.Column("state", sa.Text, nullable=False),
+    # the moment that brought it, and how it was told then: several campaigns may want one moment
+    timestamp("event_at"),
+    sa.Column("delivery", sa.Text, nullable=False),
+    sa.Column("exclusive", sa.Boolean, nullable=False, server_default=sa.false()),
+    # of a device that nobody vouches for yet
+    sa.Column("new_device", sa.Boolean, nullable=False, server_default=sa.false()),
+    # what it holds of the campaign's budget, and of which local day's; NULL without a budget
+    sa.Column("cost", sa.Numeric(16, 4)),
+    sa.Column("budget_day", sa.Date),
     timestamp("created_at"),
     timestamp("expires_at"),
+    # from then on it is kept for the code that was given out
+    timestamp("claimed_at", nullable=True),
     timestamp("released_at", nullable=True),
     # a reservation that was refused gives its cap back too, one that ran out only its stock
     sa.Column("release_reason", sa.Text),
     one_of("state", ReservationState),
     one_of("release_reason", ReleaseReason),
-    sa.Index("ix_reservations_campaign_id_device_id", "campaign_id", "device_id"),
+    one_of("delivery", Delivery),
+    sa.Index("ix_reservations_device_id_created_at", "device_id", "created_at"),
+    sa.Index("ix_reservations_campaign_id_held", "campaign_id", postgresql_where=sa.text("state = 'held'")),
     sa.Index("ix_reservations_expires_at_held", "expires_at", postgresql_where=sa.text("state = 'held'")),
     schema=SCHEMA,
 )

@@ -20,7 +20,7 @@ import structlog
 from geofences.visits import NEW_EVENTS_CHANNEL
 from geofences.wake import Listener
 from offers import outbox
-from offers.decider import NEW_NOTIFICATIONS_CHANNEL, Answer, Decider
+from offers.decisions import NEW_NOTIFICATIONS_CHANNEL, Answer
 from offers.model import NotificationState
 from offers.outbox import Claimed, Finished
 from offers.push import ChannelType, Outcome, PushSender, Retry
@@ -28,6 +28,8 @@ from offers.push import ChannelType, Outcome, PushSender, Retry
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+
+    from offers.decider import Decider
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,8 @@ from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, i
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
 from offers.catalogue import hours_of
-from offers.model import CampaignDefinition, CampaignId, CampaignStatus
+from offers.definition import CampaignDefinition
+from offers.model import CampaignId, CampaignStatus
 from offers.schedule import next_windows
 from offers.store import (
     StoredCampaign,
@@ -144,6 +145,7 @@ def put_campaign(
         tenant_id=caller.tenant_id,
         campaign_id=_id(campaign_id),
         definition=body,
+        actor="secret key",
         now=services.now(),
     )
     return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)))
@@ -167,7 +169,12 @@ def post_move(
 ) -> CampaignState:
     """Take a campaign one step on: draft, submitted, live, paused, ended, archived. `stop` expires what is queued."""
     status = move_campaign(
-        connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id), move=move, now=services.now()
+        connection,
+        tenant_id=caller.tenant_id,
+        campaign_id=_id(campaign_id),
+        move=move,
+        actor="secret key",
+        now=services.now(),
     )
     return CampaignState(campaign_id=campaign_id, status=status)
 

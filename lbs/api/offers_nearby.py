@@ -21,8 +21,9 @@ from lbs.routes import OF_EVERY_READ, Route
 from lbs.services import Services
 from lbs.views import NearStoreView
 from offers.catalogue import hours_of
+from offers.definition import Offer
 from offers.messages import choose_creative
-from offers.model import Campaign, Offer
+from offers.model import Campaign
 from offers.schedule import WindowAnswer, is_live
 
 router = APIRouter(prefix="/v1/offers", tags=["search"], route_class=Route)

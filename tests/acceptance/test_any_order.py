@@ -24,7 +24,7 @@ from geofences.tables import ConsentSource, Purpose
 from geofences.visits import to_datetime
 from offers.catalogue import Catalogue
 from offers.decider import Decider
-from offers.model import CampaignDefinition
+from offers.definition import CampaignDefinition
 from offers.store import create_campaign, move_campaign
 from tests.support.engines import Town, open_town
 from tests.support.real_traces import real_traces
@@ -126,7 +126,7 @@ def _make_tenant(town: Town, name: str, traces: list[Positions], rng: random.Ran
             now=NOON,
         )
         for move in ("submit", "approve"):
-            move_campaign(connection, tenant_id=tenant_id, campaign_id=campaign_id, move=move, now=NOON)
+            move_campaign(connection, tenant_id=tenant_id, campaign_id=campaign_id, move=move, actor="test", now=NOON)
     return tenant_id
 
 

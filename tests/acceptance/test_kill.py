@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from geofences.model import TenantId
 from lbs.runtime import RunFiles
 from lbs.wiring import sqlalchemy_url
-from offers.model import CampaignDefinition
+from offers.definition import CampaignDefinition
 from offers.store import create_campaign, move_campaign
 
 if TYPE_CHECKING:
@@ -146,7 +146,9 @@ def _campaigns(database_url: str, tenant_id: TenantId) -> None:
                 now=START,
             )
             for move in ("submit", "approve"):
-                move_campaign(connection, tenant_id=tenant_id, campaign_id=campaign_id, move=move, now=START)
+                move_campaign(
+                    connection, tenant_id=tenant_id, campaign_id=campaign_id, move=move, actor="test", now=START
+                )
     engine.dispose()
 
 

@@ -27,13 +27,14 @@ from geofences.visits import to_us
 from lbs.wiring import sqlalchemy_url
 from offers.catalogue import Catalogue
 from offers.decider import Decider
-from offers.model import CampaignDefinition, CampaignId
+from offers.definition import CampaignDefinition
 from offers.store import create_campaign, move_campaign
 from offers.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from offers.model import CampaignId
     from offers.push import ChannelType, PushSender
 
 HELSINKI = LatLng(lat=60.1699, lng=24.9384)
@@ -116,7 +117,12 @@ class Road:
             )
             for move in ("submit", "approve"):
                 move_campaign(
-                    connection, tenant_id=self.tenant_id, campaign_id=campaign_id, move=move, now=self.clock()
+                    connection,
+                    tenant_id=self.tenant_id,
+                    campaign_id=campaign_id,
+                    move=move,
+                    actor="test",
+                    now=self.clock(),
                 )
         return campaign_id
 

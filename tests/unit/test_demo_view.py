@@ -22,7 +22,8 @@ from lbs.demo.result import Bounds, Setting, summary
 from lbs.demo.scene import Kind, Pace, Scene, plain_line
 from lbs.demo.tally import Tally
 from lbs.demo.view import render
-from offers.model import CampaignDefinition, Outcome
+from offers.definition import CampaignDefinition
+from offers.model import Outcome
 from offers.push import ChannelType
 
 NOW = datetime(2026, 6, 1, 9, 0, 30, tzinfo=UTC)

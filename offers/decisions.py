@@ -1,0 +1,192 @@
+"""An answered question, and the rows it becomes: the decision with its reasons, the reservation, the messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from psycopg2.extras import execute_values
+
+from geofences.zones import zone as zone_named
+from offers import facts as known
+from offers import ledger, rules
+from offers.definition import Stacking
+from offers.facts import Facts, Given, budget_limits, local_day, standing_of
+from offers.ledger import Reservation
+from offers.messages import NOTIFICATION_COLUMNS, notification_rows
+from offers.model import Outcome, ReservationState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from decimal import Decimal
+
+    import sqlalchemy as sa
+
+    from geofences.model import Shard, TenantId
+    from offers.ledger import Supply
+    from offers.model import CampaignId, Decision
+    from offers.questions import Question
+    from offers.shoppers import Recipient
+
+NEW_NOTIFICATIONS_CHANNEL: Final = "lbs_notifications"
+DECISION_COLUMNS: Final = (
+    "decision_id, tenant_id, shard, campaign_id, campaign_version, device_id, store_id, event_id, root_visit_id,"
+    " trigger_type, outcome, reason, gates, facts, place_id, delivery, event_at, decided_at"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    question: Question
+    decision: Decision
+    facts: Facts
+    recipient: Recipient
+
+
+def answer(question: Question, recipient: Recipient, given: Sequence[Given], supply: Supply) -> Answer:
+    """Asks the rules. `given` is all that counts for the person; `supply` what the campaign has left."""
+    campaign, moment, place = question.campaign, question.moment, question.place.place
+    shopper = recipient.shopper(campaign, moment.clock)
+    money = supply.money.get(campaign.campaign_id, {})
+    standing = standing_of(
+        campaign,
+        moment,
+        given,
+        zone=place.zone if shopper.timezone is None else zone_named(shopper.timezone),
+        person=recipient.person,
+        stock_left=supply.stock.get(campaign.campaign_id),
+        new_stock_left=supply.new_stock.get(campaign.campaign_id),
+        budget_left={scope: money[scope] for scope in budget_limits(campaign, moment, place.zone) if scope in money},
+    )
+    return Answer(
+        question=question,
+        decision=rules.decide(campaign, moment, place=place, shopper=shopper, standing=standing),
+        facts=Facts(
+            shopper=shopper,
+            standing=standing,
+            confidence=moment.confidence,
+            already_inside=moment.already_inside,
+            dwell_s=moment.dwell_s,
+        ),
+        recipient=recipient,
+    )
+
+
+def budgets_of(questions: Iterable[Question]) -> dict[tuple[CampaignId, str], tuple[TenantId, Decimal]]:
+    """All budgets that these questions may draw on: whose they are, and the most they may hold.
+
+    Those without a limit are among them: it may get one while they hold money.
+    """
+    found = {}
+    for question in questions:
+        campaign, moment, zone = question.campaign, question.moment, question.place.place.zone
+        if campaign.definition.budget is not None:
+            limits = budget_limits(campaign, moment, zone)
+            for scope in ledger.scopes_of(moment.store_id, local_day(moment.clock, zone)):
+                key = campaign.campaign_id, scope
+                found[key] = campaign.tenant_id, limits.get(scope, ledger.UNLIMITED)
+    return found
+
+
+def reservation_of(made: Answer) -> Reservation:
+    """What an offer holds, or the ghost of one that was held out."""
+    question, decision = made.question, made.decision
+    campaign, moment = question.campaign, question.moment
+    return Reservation(
+        decision_id=question.decision_id,
+        tenant_id=campaign.tenant_id,
+        campaign_id=campaign.campaign_id,
+        device_id=moment.device_id,
+        store_id=moment.store_id,
+        brand=campaign.definition.brand,
+        state=ReservationState.HELD if decision.outcome is Outcome.OFFERED else ReservationState.GHOST,
+        event_at=moment.at,
+        delivery=decision.delivery,
+        exclusive=campaign.definition.stacking is Stacking.EXCLUSIVE,
+        new_device=made.facts.shopper.new,
+        cost=decision.cost,
+        budget_day=None if decision.cost is None else local_day(moment.clock, question.place.place.zone),
+        created_at=moment.clock,
+        expires_at=decision.expires_at,
+    )
+
+
+def given_now(reservation: Reservation) -> Given:
+    """How the next decision of the same transaction sees this one."""
+    return Given(
+        at=reservation.created_at,
+        event_at=reservation.event_at,
+        device_id=reservation.device_id,
+        campaign_id=reservation.campaign_id,
+        brand=reservation.brand,
+        store_id=reservation.store_id,
+        delivery=reservation.delivery,
+        exclusive=reservation.exclusive,
+        ghost=not reservation.holds,
+    )
+
+
+def write(connection: sa.Connection, shard: Shard, answers: Sequence[Answer]) -> None:
+    """Decisions and messages; the reservations are the ledger's."""
+    if not answers:
+        return
+    cursor = connection.connection.cursor()
+    execute_values(
+        cursor,
+        f"INSERT INTO offers.decisions ({DECISION_COLUMNS}) VALUES %s",  # noqa: S608 - our own constant
+        [_decision_row(shard, made) for made in answers],
+        page_size=1000,
+    )
+    messages = [
+        row
+        for made in answers
+        if made.decision.outcome is Outcome.OFFERED
+        for row in notification_rows(
+            campaign=made.question.campaign,
+            moment=made.question.moment,
+            place=made.question.place,
+            decision_id=made.question.decision_id,
+            decision=made.decision,
+            recipient=made.recipient,
+        )
+    ]
+    if messages:
+        execute_values(
+            cursor,
+            f"INSERT INTO offers.notifications ({NOTIFICATION_COLUMNS}) VALUES %s"  # noqa: S608 - our own constant
+            " ON CONFLICT DO NOTHING",
+            messages,
+            page_size=1000,
+        )
+        cursor.execute(f"NOTIFY {NEW_NOTIFICATIONS_CHANNEL}")
+
+
+def _decision_row(shard: Shard, made: Answer) -> tuple[object, ...]:
+    question, decision = made.question, made.decision
+    moment = question.moment
+    return (
+        question.decision_id,
+        question.campaign.tenant_id,
+        shard,
+        question.campaign.campaign_id,
+        question.campaign.version,
+        moment.device_id,
+        moment.store_id,
+        moment.event_id,
+        moment.root_visit_id,
+        moment.trigger,
+        decision.outcome,
+        decision.reason,
+        encode_gates(decision),
+        known.encode(made.facts).decode(),
+        question.place.place_id,
+        decision.delivery if decision.outcome is Outcome.OFFERED else None,
+        moment.at,
+        moment.clock,
+    )
+
+
+def encode_gates(decision: Decision) -> str:
+    """The gates as they are stored, to the bit."""
+    return msgspec.json.encode([gate.to_json() for gate in decision.gates]).decode()

@@ -17,6 +17,7 @@ from lbs import clock
 from lbs.api import (
     campaigns,
     devices,
+    explain,
     fence_tools,
     fences,
     health,
@@ -56,6 +57,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     stores.router,
     fence_tools.router,
     fences.router,
+    explain.router,
     campaigns.router,
     traffic.router,
     webhooks.router,

@@ -58,6 +58,15 @@ class Catalogue:
         self._fence_places: dict[FenceId, NamedPlace] = {}
         self._store_places: dict[StoreId, NamedPlace] = {}
 
+    @classmethod
+    def of(cls, campaign: Campaign) -> Catalogue:
+        """Knows this one campaign, live or not: for asking what it would do."""
+        catalogue = cls()
+        catalogue._number = 0
+        catalogue._campaigns[campaign.campaign_id] = campaign
+        catalogue._waiting[_key(campaign)] = {campaign.campaign_id: campaign}
+        return catalogue
+
     def refresh(self, connection: sa.Connection) -> None:
         """Applies what changed since the last call; everything, the first time."""
         if self._number < 0:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from geofences.model import DeviceId, StoreId, TenantId
     from offers.definition import CampaignDefinition
-    from offers.model import CampaignId, DecisionId, Delivery
+    from offers.model import Campaign, CampaignId, DecisionId, Delivery
 
 NO_MONEY: Final = Decimal(0)
 UNLIMITED: Final = Decimal(999_999_999_999)
@@ -105,20 +105,46 @@ def lock_supply(
 
     `budgets` say whose they are and how much they may hold at most, for those that nothing was held of before.
     """
-    supply = Supply()
-    rows = connection.execute(queries("offers")["lock_stock"], {"campaign_ids": sorted(campaign_ids)})
-    for row in rows:
-        if row.left is not None:
-            supply.stock[row.campaign_id] = row.left
-        if row.new_left is not None:
-            supply.new_stock[row.campaign_id] = row.new_left
+    connection.execute(queries("offers")["lock_supply"], {"campaign_ids": sorted(campaign_ids)})
     if budgets:
         keys = sorted(budgets)
         named = {"campaign_ids": [key[0] for key in keys], "scopes": [key[1] for key in keys]}
         limits = {"tenant_ids": [budgets[key][0] for key in keys], "most": [budgets[key][1] for key in keys]}
         connection.execute(queries("offers")["put_budgets"], named | limits)
+    return look_at_supply(connection, campaign_ids, budgets)
+
+
+def look_at_supply(
+    connection: sa.Connection,
+    campaign_ids: Iterable[CampaignId],
+    budgets: Mapping[tuple[CampaignId, str], tuple[TenantId, Decimal]],
+) -> Supply:
+    """As `lock_supply`, for those who only want to know: the next moment it may be less."""
+    supply = Supply()
+    for row in connection.execute(queries("offers")["stock_left"], {"campaign_ids": sorted(campaign_ids)}):
+        supply.stock[row.campaign_id] = row.left
+        if row.new_left is not None:
+            supply.new_stock[row.campaign_id] = row.new_left
+    if budgets:
+        keys = sorted(budgets)
+        for key in keys:
+            supply.money[key[0]][key[1]] = budgets[key][1]
+        named = {"campaign_ids": [key[0] for key in keys], "scopes": [key[1] for key in keys]}
         for row in connection.execute(queries("offers")["budgets_left"], named):
             supply.money[row.campaign_id][row.scope] = row.left
+    return supply
+
+
+def full_supply(campaign: Campaign, budgets: Mapping[tuple[CampaignId, str], tuple[TenantId, Decimal]]) -> Supply:
+    """All that a campaign may give, as if nothing had been taken yet."""
+    supply = Supply()
+    stock, share = campaign.definition.stock, campaign.definition.new_device_stock_share
+    if stock is not None:
+        supply.stock[campaign.campaign_id] = stock
+        if share is not None:
+            supply.new_stock[campaign.campaign_id] = int(stock * share)
+    for (campaign_id, scope), (_, most) in budgets.items():
+        supply.money[campaign_id][scope] = most
     return supply
 
 

@@ -95,15 +95,18 @@ WHERE r.device_id = ANY(CAST(:device_ids AS bigint[]))
   AND (CAST(:since AS timestamptz) IS NULL OR r.created_at > :since)
 ORDER BY r.created_at, r.decision_id
 
--- name: lock_stock
+-- name: lock_supply
 -- in id order; only campaigns that have something to run out of
+SELECT campaign_id FROM offers.campaigns
+WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[])) AND (stock IS NOT NULL OR definition -> 'budget' <> 'null')
+ORDER BY campaign_id
+FOR NO KEY UPDATE
+
+-- name: stock_left
 SELECT campaign_id, stock - reserved AS left,
        floor(stock * CAST(definition ->> 'new_device_stock_share' AS float))::integer - reserved_new AS new_left
 FROM offers.campaigns
-WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[]))
-  AND (stock IS NOT NULL OR definition -> 'budget' <> 'null')
-ORDER BY campaign_id
-FOR NO KEY UPDATE
+WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[])) AND stock IS NOT NULL
 
 -- name: put_budgets
 INSERT INTO offers.budgets (campaign_id, scope, tenant_id, most)
@@ -354,11 +357,33 @@ FROM offers.notifications WHERE campaign_id = :campaign_id GROUP BY channel, sta
 ORDER BY what, state, detail
 
 -- name: stored_decisions
-SELECT decision_id, campaign_version, store_id, event_id, trigger_type, outcome, reason, gates, event_at, decided_at
-FROM offers.decisions
-WHERE campaign_id = :campaign_id AND device_id = :device_id
-ORDER BY decided_at DESC, decision_id
+-- with all that they rested on: the campaign's version, the place, the facts
+SELECT d.decision_id, d.tenant_id, d.campaign_id, d.campaign_version, d.device_id, d.store_id, d.event_id,
+       d.root_visit_id, d.trigger_type, d.outcome, d.reason, d.gates, d.facts, d.delivery, d.event_at, d.decided_at,
+       v.definition, c.holdout_salt, p.timezone, p.opening_hours, p.lat, p.lng
+FROM offers.decisions AS d
+JOIN offers.campaigns AS c ON c.campaign_id = d.campaign_id
+LEFT JOIN offers.campaign_versions AS v ON v.campaign_id = d.campaign_id AND v.version = d.campaign_version
+LEFT JOIN offers.places AS p ON p.place_id = d.place_id
+WHERE d.campaign_id = :campaign_id AND d.device_id = :device_id
+ORDER BY d.decided_at DESC, d.decision_id
 LIMIT :limit
+
+-- name: events_of_campaign
+-- what a campaign would have been asked about: the newest of a tenant's events, oldest first
+SELECT * FROM (
+    SELECT e.event_id, e.tenant_id, e.seq, e.type, e.device_id, e.fence_id, e.store_id, e.root_visit_id, e.at, e.clock,
+           e.received_at, e.confidence, e.already_inside, false AS told_before,
+           CASE WHEN e.type IN ('visit.dwelled', 'visit.exited')
+                THEN (SELECT extract(epoch FROM e.at - v.entered_at)
+                      FROM geofences.visits AS v WHERE v.visit_id = e.visit_id)
+           END AS dwell_s
+    FROM geofences.events AS e
+    WHERE e.tenant_id = :tenant_id AND e.type = :type AND e.at >= :since AND e.at < :until AND e.detail IS NULL
+    ORDER BY e.at DESC
+    LIMIT :limit
+) AS newest
+ORDER BY at, event_id
 
 -- name: newest_inbox_seq
 -- a sequence that was never asked says 1, as after the first message

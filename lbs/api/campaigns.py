@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from geofences.model import StoreId
 from geofences.sql import queries
-from geofences.store import find_device
 from lbs.deps import SecretCaller, ServicesDep, Tx
-from lbs.fields import ExternalId, id_of
+from lbs.fields import id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
@@ -85,24 +84,6 @@ class Report(BaseModel):
     decisions: dict[str, int] = Field(description="By outcome.")
     suppressed: dict[str, int] = Field(description="Suppressed decisions by the gate that failed.")
     notifications: dict[str, dict[str, int]] = Field(description="By channel and state.")
-
-
-class DecisionView(BaseModel):
-    """One stored decision with the outcome of every gate that was asked."""
-
-    decision_id: str
-    campaign_version: int
-    store_id: str | None
-    trigger: str
-    outcome: str
-    reason: str | None
-    gates: list[dict[str, Any]]
-    event_at: datetime
-    decided_at: datetime
-
-
-class Explanation(BaseModel):
-    items: list[DecisionView]
 
 
 @router.post("", operation_id="create_campaign", status_code=201, responses=OF_EVERY_WRITE)
@@ -223,39 +204,6 @@ def report(campaign_id: str, caller: SecretCaller, connection: Tx) -> Report:
         else:
             made.notifications.setdefault(row.what, {})[row.state] = row.n
     return made
-
-
-@router.get("/{campaign_id}/explain", operation_id="explain_campaign", responses={**OF_EVERY_READ, **declared(404)})
-def explain(
-    campaign_id: str,
-    caller: SecretCaller,
-    connection: Tx,
-    device_id: Annotated[ExternalId, Query(description="Whose decisions.")],
-    limit: Limit = DEFAULT_LIMIT,
-) -> Explanation:
-    """Why a device got this campaign's offer, or why not: its stored decisions, newest first."""
-    campaign = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)).campaign
-    device = find_device(connection, tenant_id=caller.tenant_id, external_id=device_id)
-    rows = connection.execute(
-        queries("offers")["stored_decisions"],
-        {"campaign_id": campaign.campaign_id, "device_id": device.device_id, "limit": limit},
-    )
-    return Explanation(
-        items=[
-            DecisionView(
-                decision_id=str(row.decision_id),
-                campaign_version=row.campaign_version,
-                store_id=None if row.store_id is None else str(row.store_id),
-                trigger=row.trigger_type,
-                outcome=row.outcome,
-                reason=row.reason,
-                gates=row.gates,
-                event_at=row.event_at,
-                decided_at=row.decided_at,
-            )
-            for row in rows
-        ]
-    )
 
 
 def _id(text: str) -> CampaignId:

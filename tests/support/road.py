@@ -180,8 +180,9 @@ def open_road(
     clock: Callable[[], datetime],
     sandbox: bool = False,
     senders: Mapping[ChannelType, PushSender] | None = None,
+    decides: bool = True,
 ) -> Iterator[Road]:
-    """A road in a database of its own, with engine and worker running until the block ends."""
+    """A road in a database of its own, with engine and (if it `decides`) worker running until the block ends."""
     database = sa.create_engine(sqlalchemy_url(database_url))
     position_log = PositionLog(redis.Redis.from_url(redis_url), prefix=prefix)
     with database.begin() as connection:
@@ -202,7 +203,7 @@ def open_road(
         beat=lambda: None,
     )
     stop = threading.Event()
-    threads = [threading.Thread(target=part.run, args=(stop,)) for part in (engine, worker)]
+    threads = [threading.Thread(target=part.run, args=(stop,)) for part in ((engine, worker) if decides else (engine,))]
     for thread in threads:
         thread.start()
     try:

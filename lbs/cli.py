@@ -23,6 +23,7 @@ COMMAND_MODULES: Final = (
     "replay",
     "match",
     "exports",
+    "explain",
     "doctor",
     "bench",
 )

@@ -85,7 +85,8 @@ DELETE FROM geofences.consents WHERE tenant_id = :tenant_id AND device_id = :dev
 DELETE FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id
 
 -- name: unname_decisions
-UPDATE offers.decisions SET device_id = 0 WHERE tenant_id = :tenant_id AND device_id = :device_id
+-- facts say what the person was like: they go, the gates' verdicts stay
+UPDATE offers.decisions SET device_id = 0, facts = '{}' WHERE tenant_id = :tenant_id AND device_id = :device_id
 
 -- name: unname_reservations
 UPDATE offers.reservations SET device_id = 0 WHERE tenant_id = :tenant_id AND device_id = :device_id

@@ -40,6 +40,26 @@ def ingest(
     answer(result, as_json=as_json, text=_table(result))
 
 
+@bench.command()
+def decide(*, as_json: Json = False) -> None:
+    """Measure deciding: events that wait until decisions with all their reasons are committed."""
+    from lbs.bench.decide import run  # noqa: PLC0415
+    from lbs.bench.home import bench_home  # noqa: PLC0415
+
+    with bench_home(Settings().home.resolve() / "bench") as home:
+        result = run(home, say=say)
+    result["machine"] = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    lines = [
+        "| decisions/s | bare inserts of the same rows | ratio | what the reasons cost |",
+        "|--:|--:|--:|--:|",
+        (
+            f"| {result['decisions_per_s']:,.0f} | {result['bare_inserts_per_s']:,.0f} |"
+            f" {result['of_bare_inserts']:.0%} | {result['reasons_share']:.1%} |"
+        ),
+    ]
+    answer(result, as_json=as_json, text="\n".join(lines))
+
+
 def _table(result: dict[str, Any]) -> str:
     """Markdown, as the README shows it."""
     lines = ["| what | positions/s | floor | ratio |", "|---|--:|--:|--:|"]

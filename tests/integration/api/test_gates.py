@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.api import problem, wait_for
+from tests.support.api import problem
 from tests.support.live import CONSENTS, Live, Shop, living
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def test_a_cap_counts_all_devices_of_a_person(shop: Shop) -> None:
     shop.device("stranger", external_user_id="bert")
     for device in ("phone", "tablet", "stranger"):
         shop.enter(device)
-        wait_for(lambda device=device: shop.decisions(campaign, device))
+        shop.decision(campaign, device)
     assert [_outcome(shop.decision(campaign, device))[0] for device in ("phone", "tablet", "stranger")] == [
         "offered", "suppressed", "offered",
     ]  # fmt: skip
@@ -297,7 +297,7 @@ def test_what_is_out_of_stock_is_not_offered(shop: Shop) -> None:
     for name in ("anna", "bert"):
         shop.device(name)
         shop.enter(name)
-        wait_for(lambda name=name: shop.decisions(campaign, name))
+        shop.decision(campaign, name)
     assert _outcome(shop.decision(campaign, "anna")) == ("offered", None)
     decision = shop.decision(campaign, "bert")
     assert _outcome(decision) == ("suppressed", "stock")
@@ -315,7 +315,7 @@ def test_money_that_is_not_there_is_not_promised(shop: Shop, budget: dict[str, f
     for name in ("anna", "bert"):
         shop.device(name)
         shop.enter(name)
-        wait_for(lambda name=name: shop.decisions(campaign, name))
+        shop.decision(campaign, name)
     assert _outcome(shop.decision(campaign, "anna")) == ("offered", None)
     decision = shop.decision(campaign, "bert")
     assert _outcome(decision) == ("suppressed", "budget")

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from psycopg2.extras import execute_values
+import sqlalchemy as sa
 
 from geofences.zones import zone as zone_named
-from offers import facts as known
-from offers import ledger, rules
+from offers import ledger, rows, rules
 from offers.definition import Stacking
 from offers.facts import Facts, Given, budget_limits, local_day, standing_of
 from offers.ledger import Reservation
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
-    import sqlalchemy as sa
-
     from geofences.model import Shard, TenantId
     from offers.ledger import Supply
     from offers.model import CampaignId, Decision
@@ -31,9 +28,10 @@ if TYPE_CHECKING:
 
 NEW_NOTIFICATIONS_CHANNEL: Final = "lbs_notifications"
 DECISION_COLUMNS: Final = (
-    "decision_id, tenant_id, shard, campaign_id, campaign_version, device_id, store_id, event_id, root_visit_id,"
-    " trigger_type, outcome, reason, gates, facts, place_id, delivery, event_at, decided_at"
-)
+    "decision_id", "tenant_id", "shard", "campaign_id", "campaign_version", "device_id", "store_id", "event_id",
+    "root_visit_id", "trigger_type", "outcome", "reason", "gates", "facts", "place_id", "delivery", "event_at",
+    "decided_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +129,8 @@ def write(connection: sa.Connection, shard: Shard, answers: Sequence[Answer]) ->
     """Decisions and messages; the reservations are the ledger's."""
     if not answers:
         return
-    cursor = connection.connection.cursor()
-    execute_values(
-        cursor,
-        f"INSERT INTO offers.decisions ({DECISION_COLUMNS}) VALUES %s",  # noqa: S608 - our own constant
-        [_decision_row(shard, made) for made in answers],
-        page_size=1000,
-    )
+    decided = [_decision_row(shard, made) for made in answers]
+    rows.insert(connection, "offers.decisions", DECISION_COLUMNS, decided)
     messages = [
         row
         for made in answers
@@ -152,41 +145,35 @@ def write(connection: sa.Connection, shard: Shard, answers: Sequence[Answer]) ->
         )
     ]
     if messages:
-        execute_values(
-            cursor,
-            f"INSERT INTO offers.notifications ({NOTIFICATION_COLUMNS}) VALUES %s"  # noqa: S608 - our own constant
-            " ON CONFLICT DO NOTHING",
-            messages,
-            page_size=1000,
-        )
-        cursor.execute(f"NOTIFY {NEW_NOTIFICATIONS_CHANNEL}")
+        rows.insert(connection, "offers.notifications", NOTIFICATION_COLUMNS, messages, more="ON CONFLICT DO NOTHING")
+        connection.execute(sa.text(f"NOTIFY {NEW_NOTIFICATIONS_CHANNEL}"))
 
 
-def _decision_row(shard: Shard, made: Answer) -> tuple[object, ...]:
+def _decision_row(shard: Shard, made: Answer) -> dict[str, object]:
     question, decision = made.question, made.decision
     moment = question.moment
-    return (
-        question.decision_id,
-        question.campaign.tenant_id,
-        shard,
-        question.campaign.campaign_id,
-        question.campaign.version,
-        moment.device_id,
-        moment.store_id,
-        moment.event_id,
-        moment.root_visit_id,
-        moment.trigger,
-        decision.outcome,
-        decision.reason,
-        encode_gates(decision),
-        known.encode(made.facts).decode(),
-        question.place.place_id,
-        decision.delivery if decision.outcome is Outcome.OFFERED else None,
-        moment.at,
-        moment.clock,
-    )
+    return {
+        "decision_id": question.decision_id,
+        "tenant_id": question.campaign.tenant_id,
+        "shard": shard,
+        "campaign_id": question.campaign.campaign_id,
+        "campaign_version": question.campaign.version,
+        "device_id": moment.device_id,
+        "store_id": moment.store_id,
+        "event_id": moment.event_id,
+        "root_visit_id": moment.root_visit_id,
+        "trigger_type": moment.trigger,
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "gates": decision.gates,
+        "facts": made.facts,
+        "place_id": question.place.place_id,
+        "delivery": decision.delivery if decision.outcome is Outcome.OFFERED else None,
+        "event_at": moment.at,
+        "decided_at": moment.clock,
+    }
 
 
 def encode_gates(decision: Decision) -> str:
     """The gates as they are stored, to the bit."""
-    return msgspec.json.encode([gate.to_json() for gate in decision.gates]).decode()
+    return msgspec.json.encode(decision.gates).decode()

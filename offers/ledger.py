@@ -11,14 +11,13 @@ the rest. A campaign's budgets change only under the campaign's own lock.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from psycopg2.extras import execute_values
-
 from geofences.errors import ConflictError
 from geofences.sql import queries
+from offers import rows
 from offers.model import ReleaseReason, ReservationState
 
 if TYPE_CHECKING:
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
 NO_MONEY: Final = Decimal(0)
 UNLIMITED: Final = Decimal(999_999_999_999)
 """The most of a budget that its campaign does not limit."""
-RESERVATION_COLUMNS: Final = (
-    "decision_id, tenant_id, campaign_id, device_id, store_id, brand, state, event_at, delivery, exclusive, new_device,"
-    " cost, budget_day, created_at, expires_at"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +58,9 @@ class Reservation:
     @property
     def holds(self) -> bool:
         return self.state is not ReservationState.GHOST
+
+
+RESERVATION_COLUMNS: Final = tuple(field.name for field in fields(Reservation))
 
 
 @dataclass(slots=True)
@@ -152,15 +150,7 @@ def reserve(connection: sa.Connection, reservations: Sequence[Reservation]) -> N
     """Writes reservations and counts them, under the locks of `lock_supply`."""
     if not reservations:
         return
-    execute_values(
-        connection.connection.cursor(),
-        f"INSERT INTO offers.reservations ({RESERVATION_COLUMNS}) VALUES %s",  # noqa: S608 - our own constant
-        [
-            tuple(getattr(reservation, column) for column in RESERVATION_COLUMNS.split(", "))
-            for reservation in reservations
-        ],
-        page_size=1000,
-    )
+    rows.insert(connection, "offers.reservations", RESERVATION_COLUMNS, reservations)
     held = [reservation for reservation in reservations if reservation.holds]
     units = Counter(reservation.campaign_id for reservation in held)
     fresh = Counter(reservation.campaign_id for reservation in held if reservation.new_device)

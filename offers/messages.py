@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from offers.model import Campaign, Decision, DecisionId, Moment
     from offers.shoppers import Recipient
 
-NOTIFICATION_COLUMNS = (
-    "notification_id, tenant_id, decision_id, campaign_id, device_id, store_id, channel_id, channel, state, reason,"
-    " payload, created_at, not_before, expires_at, position_received_at"
-)
+NOTIFICATION_COLUMNS: Final = (
+    "notification_id", "tenant_id", "decision_id", "campaign_id", "device_id", "store_id", "channel_id", "channel",
+    "state", "reason", "payload", "created_at", "not_before", "expires_at", "position_received_at",
+)  # fmt: skip
 
 
 def message_id(notification_id: int) -> str:
@@ -64,30 +64,30 @@ def notification_rows(
     decision_id: DecisionId,
     decision: Decision,
     recipient: Recipient,
-) -> list[tuple[object, ...]]:
+) -> list[dict[str, object]]:
     """Rows of `NOTIFICATION_COLUMNS`. In a sandbox they end at once: a replay writes to nobody."""
-    payload = msgspec.json.encode(_payload(campaign, place, decision_id, decision.expires_at, recipient)).decode()
+    payload = msgspec.Raw(msgspec.json.encode(_payload(campaign, place, decision_id, decision.expires_at, recipient)))
     state, reason = (NotificationState.SUPPRESSED, "replay") if recipient.sandbox else (NotificationState.QUEUED, None)
     pushed = recipient.channels if decision.delivery is Delivery.PUSH else ()
     channels: list[tuple[int | None, str]] = [(None, ChannelType.INBOX), *pushed]
     return [
-        (
-            stable_id(b"notification", decision_id, channel_id or 0),
-            campaign.tenant_id,
-            decision_id,
-            campaign.campaign_id,
-            moment.device_id,
-            place.store_id,
-            channel_id,
-            channel,
-            state,
-            reason,
-            payload,
-            moment.clock,
-            decision.send_at,
-            decision.expires_at,
-            moment.received_at,
-        )
+        {
+            "notification_id": stable_id(b"notification", decision_id, channel_id or 0),
+            "tenant_id": campaign.tenant_id,
+            "decision_id": decision_id,
+            "campaign_id": campaign.campaign_id,
+            "device_id": moment.device_id,
+            "store_id": place.store_id,
+            "channel_id": channel_id,
+            "channel": channel,
+            "state": state,
+            "reason": reason,
+            "payload": payload,
+            "created_at": moment.clock,
+            "not_before": decision.send_at,
+            "expires_at": decision.expires_at,
+            "position_received_at": moment.received_at,
+        }
         for channel_id, channel in channels
     ]
 

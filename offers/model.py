@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NewType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -149,9 +148,6 @@ class GateResult:
     passed: bool
     value: Any
     threshold: Any
-
-    def to_json(self) -> Mapping[str, Any]:
-        return {"gate": self.gate, "passed": self.passed, "value": self.value, "threshold": self.threshold}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

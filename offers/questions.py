@@ -5,7 +5,7 @@ Asks Postgres, decides nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from geofences.ids import stable_id
@@ -37,19 +37,18 @@ class Question:
     place: NamedPlace
     told_before: bool = False
     """The moment may have been told and decided already: a late position told it again."""
+    decision_id: DecisionId = field(init=False)
+    """At most one decision a campaign, device, root visit and trigger, or scheduled time and store."""
 
-    @property
-    def decision_id(self) -> DecisionId:
-        """At most one decision a campaign, device, root visit and trigger, or scheduled time and store."""
+    def __post_init__(self) -> None:
         moment = self.moment
         about = (
             (moment.root_visit_id, 0)
             if moment.root_visit_id is not None
             else (moment.store_id or 0, int(moment.at.timestamp()))
         )
-        return DecisionId(
-            stable_id(b"decision", self.campaign.campaign_id, moment.device_id, *about, text=moment.trigger)
-        )
+        number = stable_id(b"decision", self.campaign.campaign_id, moment.device_id, *about, text=moment.trigger)
+        object.__setattr__(self, "decision_id", DecisionId(number))
 
 
 def about_events(connection: sa.Connection, events: Sequence[Any], catalogue: Catalogue) -> list[Question]:

@@ -15,6 +15,7 @@ from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 import sqlalchemy as sa
 from psycopg2.extras import execute_values
@@ -26,9 +27,9 @@ from geofences.store import device_id_for
 from lbs import clock
 from lbs.bench.ingest import put_devices
 from lbs.wiring import Role, database
-from offers import decisions, explain, facts, ledger, messages
+from offers import decisions, explain, facts, ledger, messages, rows
 from offers.catalogue import Catalogue
-from offers.decider import EVENTS_A_BATCH, Decider
+from offers.decider import Decider
 from offers.definition import CampaignDefinition
 from offers.store import create_campaign, move_campaign
 
@@ -59,7 +60,6 @@ TABLES: Final = {
     "reservations": ledger.RESERVATION_COLUMNS,
     "notifications": messages.NOTIFICATION_COLUMNS,
 }
-REASONS: Final = ("gates", "facts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +93,11 @@ def _build(engine: sa.Engine, home: BenchHome) -> Town:
     places = [LatLng(lat=float(lat), lng=float(lng)) for lat, lng in rng.uniform((-60, -170), (70, 170), (STORES, 2))]
     now = clock.now()
     with engine.begin() as connection:
-        rows = [
+        shops = [
             StoreInput(external_id=f"s{i}", name=f"Shop {i}", location=place, timezone=ZONES[i % len(ZONES)])
             for i, place in enumerate(places)
         ]
-        stores = put_stores(connection, tenant_id=home.tenant_id, rows=rows, now=now)
+        stores = put_stores(connection, tenant_id=home.tenant_id, rows=shops, now=now)
         fences = [
             FenceInput(
                 external_id=f"s{i}",
@@ -139,7 +139,7 @@ def _put_events(engine: sa.Engine, home: BenchHome, town: Town, number: int) -> 
     """One event a device, as the engine would have written it, in every shard; nothing is decided of it yet."""
     rng = np.random.default_rng([SEED, number])
     now = clock.now() + timedelta(minutes=5 * number)
-    rows = []
+    events = []
     seqs = [0] * SHARDS
     with engine.begin() as connection:
         for shard, seq in connection.execute(sa.text("SELECT shard, seq FROM geofences.shards")):
@@ -151,7 +151,7 @@ def _put_events(engine: sa.Engine, home: BenchHome, town: Town, number: int) -> 
             seqs[shard] += 1
             visit = stable_id(b"visit", device_id, number)
             at = now - timedelta(seconds=float(rng.uniform(0, 20)))
-            rows.append(
+            events.append(
                 (stable_id(b"event", visit), home.tenant_id, shard, seqs[shard], EventType.ENTERED, device_id, fence_id,
                  store_id, visit, visit, at, now, now, 0.97, False)
             )  # fmt: skip
@@ -159,7 +159,7 @@ def _put_events(engine: sa.Engine, home: BenchHome, town: Town, number: int) -> 
             connection.connection.cursor(),
             "INSERT INTO geofences.events (event_id, tenant_id, shard, seq, type, device_id, fence_id, store_id,"
             " visit_id, root_visit_id, at, clock, received_at, confidence, already_inside) VALUES %s",
-            rows,
+            events,
             page_size=1_000,
         )
         for shard, seq in enumerate(seqs):
@@ -207,42 +207,45 @@ def _check(engine: sa.Engine, made: Sequence[decisions.Answer]) -> None:
 def _insert_again(engine: sa.Engine, made: Sequence[decisions.Answer]) -> tuple[float, float]:
     """Seconds to insert the rows of these decisions into the emptied tables: with their reasons, and without."""
     ids = [answer.question.decision_id for answer in made]
-    rows: dict[str, list[tuple[Any, ...]]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     with engine.begin() as connection:
         for table, columns in TABLES.items():
-            shown = ", ".join(
-                f"{name}::text" if name in {*REASONS, "payload"} else name for name in columns.split(", ")
+            statement = (
+                f"SELECT to_json(r)::text FROM (SELECT {', '.join(columns)} FROM offers.{table}"  # noqa: S608
+                " WHERE decision_id = ANY(:ids) ORDER BY decision_id) AS r"
             )
-            statement = f"SELECT {shown} FROM offers.{table} WHERE decision_id = ANY(:ids) ORDER BY decision_id"  # noqa: S608
-            rows[table] = [tuple(row) for row in connection.execute(sa.text(statement), {"ids": ids})]
+            texts = connection.execute(sa.text(statement), {"ids": ids}).scalars()
+            found[table] = [msgspec.json.decode(text) for text in texts]
     timed = []
     for keep in (True, False):
         with engine.begin() as connection:
             for table in TABLES:
                 statement = f"DELETE FROM offers.{table} WHERE decision_id = ANY(:ids)"  # noqa: S608
                 connection.execute(sa.text(statement), {"ids": ids})
-        timed.append(_insert(engine, rows, keep=keep))
+        timed.append(_insert(engine, found, keep=keep))
     return timed[0], timed[1]
 
 
-def _insert(engine: sa.Engine, rows: dict[str, list[tuple[Any, ...]]], *, keep: bool) -> float:
-    """In as many transactions as the decider had, which works shard by shard."""
-    columns = TABLES["decisions"].split(", ")
-    at = {columns.index(name) for name in REASONS}
+def _insert(engine: sa.Engine, found: dict[str, list[dict[str, Any]]], *, keep: bool) -> float:
+    """In as many transactions as the decider had, which works shard by shard, and by its own statement."""
+    parts = [
+        {
+            table: [
+                row if keep or table != "decisions" else {**row, "gates": [], "facts": {}} for row in mine[part::SHARDS]
+            ]
+            for table, mine in found.items()
+        }
+        for part in range(SHARDS)
+    ]
     begun_s = time.perf_counter()
-    for part in range(SHARDS):
+    for part in parts:
         with engine.begin() as connection:
-            cursor = connection.connection.cursor()
-            for table, named in TABLES.items():
-                mine = rows[table][part::SHARDS]
-                if table == "decisions" and not keep:
-                    mine = [tuple("{}" if i in at else value for i, value in enumerate(row)) for row in mine]
-                statement = f"INSERT INTO offers.{table} ({named}) VALUES %s"  # noqa: S608 - our own constants
-                execute_values(cursor, statement, mine, page_size=EVENTS_A_BATCH)
+            for table, columns in TABLES.items():
+                rows.insert(connection, f"offers.{table}", columns, part[table])
     return time.perf_counter() - begun_s
 
 
 def _outcomes(engine: sa.Engine) -> dict[str, int]:
     statement = "SELECT outcome || coalesce(': ' || reason, ''), count(*) FROM offers.decisions GROUP BY 1 ORDER BY 1"
     with engine.connect() as connection:
-        return dict(connection.execute(sa.text(statement)).tuples())
+        return {row[0]: row[1] for row in connection.execute(sa.text(statement))}

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from geofences.sql import queries
 from geofences.store import device_id_for
+from offers.decisions import encode_gates
 from offers.explain import explain_row
 from tests.support.api import problem
 from tests.support.live import CONSENTS, Live, Shop, living
@@ -176,8 +177,7 @@ def test_all_decisions_of_a_day_say_the_same_when_asked_again_after_everything_w
         again = explain_row(row)
         assert again.reproduced, row
         assert again.decision is not None
-        gates = [gate.to_json() for gate in again.decision.gates]
-        assert msgspec.json.decode(msgspec.json.encode(gates)) == row.gates
+        assert msgspec.json.decode(encode_gates(again.decision)) == row.gates
 
 
 def test_after_an_erasure_a_decision_is_no_longer_asked_again(shop: Shop, live: Live) -> None:

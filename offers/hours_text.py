@@ -214,6 +214,7 @@ _RULES: Final = _table(
     (rf"(?P<before>)\b(?P<start>{_TIME})-(?P<end>\d\d?)(?![\d:])", _bare_hours),
     (rf"{_BEFORE_TIMES}(?P<start>\d\d?)-(?P<end>{_TIME})", _bare_hours),
     (r"(?<![\d:])(\d)(?=:\d\d)", r"0\1"),
+    (rf"(?<=:\d\d),(?={_DAY}\b)", ", "),
     (r"^[,; ]+|[,; ]+$", ""),
     (r" ?; ?(?:; ?)+", "; "),
 )

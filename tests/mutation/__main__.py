@@ -1,7 +1,7 @@
 """Put small faults into modules and say which of them the modules' tests do not notice.
 
-`python -m tests.mutation offers/schedule.py` works in copies of the project and leaves the project alone. It ends with 1
-if a fault survives that `equivalent.py` does not explain.
+`python -m tests.mutation offers/schedule.py` works in copies of the project and leaves the project alone. It ends with
+1 if a fault survives that `equivalent.py` does not explain.
 """
 
 from __future__ import annotations

@@ -124,8 +124,8 @@ def _faults(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Pass()
         case ast.Constant(value=bool()):
             yield ast.Constant(not node.value)
-        case ast.Constant(value=int()):
-            yield from (ast.Constant(node.value + 1), ast.Constant(node.value - 1))
+        case ast.Constant(value=int(number)):
+            yield from (ast.Constant(number + 1), ast.Constant(number - 1))
         case ast.Name() if node.id in OPPOSITES and isinstance(node.ctx, ast.Load):
             yield ast.Name(id=OPPOSITES[node.id], ctx=node.ctx)
         case ast.IfExp():

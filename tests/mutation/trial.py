@@ -22,7 +22,26 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = ("geofences", "offers", "lbs", "migrations", "tests", "pyproject.toml")
 OWN: Final = ("geofences", "offers", "lbs", "migrations", "tests")
-PYTEST: Final = ("-x", "-q", "-n", "0", "--no-header", "--tb=no", "--assert=plain", "-p", "no:randomly", "-p", "no:cacheprovider")
+SLOW_MACHINES: Final = "not quick and not microseconds"
+"""Tests that hold a time would notice every fault on a machine as busy as this one then is."""
+PYTEST: Final = (
+    "-x",
+    "-q",
+    "-n",
+    "0",
+    "--no-header",
+    "--tb=no",
+    "--assert=plain",
+    "-p",
+    "no:randomly",
+    "-p",
+    "no:cacheprovider",
+    "-k",
+    SLOW_MACHINES,
+)
+KEPT: Final = "geofences"
+"""Its compiled loops take long to import."""
+TABLES: Final = "geofences.tables"
 POLL_S: Final = 0.02
 
 
@@ -129,8 +148,11 @@ def _tainted(target: str) -> set[str]:
     """The project's modules that hold something of the target, and itself: a trial has to import them anew."""
     loaded = list(sys.modules.items())
     # namespace packages, as `tests` is, know no file and look anew
-    own = {name: module for name, module in loaded if name.partition(".")[0] in OWN and getattr(module, "__file__", None)}
-    tainted = {target} | {name for name in own if name in OWN}
+    own = {
+        name: module for name, module in loaded if name.partition(".")[0] in OWN and getattr(module, "__file__", None)
+    }
+    # tables of the database belong to one collection, which takes each of them once
+    tainted = {target, TABLES} | {name for name in own if name in OWN or name.partition(".")[0] != KEPT}
     while True:
         more = {name for name, module in own.items() if name not in tainted and _holds(module, tainted)}
         if not more:

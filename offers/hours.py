@@ -233,7 +233,8 @@ def _reading_of(text: str) -> Reading:
     """The text in words that the library reads as they are meant; corrected only if it cannot be read as it is."""
     if len(text) > MAX_TEXT:
         raise InvalidHoursError(f"opening hours longer than {MAX_TEXT} characters")
-    for corrects, words in ((False, text), (True, corrected(text))):
+    for corrects in (False, True):
+        words = corrected(text) if corrects else text
         for plain in (clarified(words), words):
             if opening_hours.validate(plain):
                 parts = tuple(fallbacks(plain))

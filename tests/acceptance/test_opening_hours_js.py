@@ -1,7 +1,7 @@
 """The test suite of opening_hours.js, case by case: what is equal stays equal, and each difference has its class.
 
 `opening_hours_js_differences.csv` names every case that comes out otherwise; docs/explanation/opening-hours.md says of
-each class what we do instead and why. `python -m tests.acceptance.test_opening_hours_js` writes down which cases differ now.
+each class what we do instead. `python -m tests.acceptance.test_opening_hours_js` writes down which cases differ now.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def test_the_document_counts_every_class() -> None:
         (outcome, name): int(count)
         for name, *counts in rows
         for outcome, count in zip((DIFFERS, REFUSED, ACCEPTED), counts, strict=True)
-        if count
+        if int(count)
     }
     assert told == Counter((outcome, name) for outcome, name in _named().values() if outcome != NO_TEXT)
 

@@ -70,5 +70,7 @@ def test_where_the_engines_disagree_we_take_the_side_that_is_named(city: str, en
 
 
 def test_the_document_counts_every_class_of_disagreement() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (js|py|read|refused) \| (\d+) \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| (js|py|read|refused) \| (\d+) \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert {(side, name): int(count) for name, side, count in rows} == Counter(_named().values())

@@ -80,9 +80,9 @@ def read_stores(
     *,
     columns: ColumnMap,
     at: datetime,
-    hours_error: Callable[[str], str | None] = lambda _: None,
+    hours_remark: Callable[[str], str | None] = lambda _: None,
 ) -> Upload[StoreInput]:
-    """All rows as stores. `hours_error` says what is wrong with opening hours: they are kept, with a warning.
+    """All rows as stores. `hours_remark` says what is to be said of opening hours, which are kept in any case.
 
     `at` is the instant at which a given zone is compared with that of the coordinates.
     """
@@ -93,9 +93,9 @@ def read_stores(
     columns.check_seen()
     _fill_zones(upload, at)
     for external_id, (number, store) in upload.accepted.items():
-        problem = store.opening_hours and hours_error(store.opening_hours)
-        if problem:
-            upload.remark(number, external_id, f"opening_hours are kept but not understood: {problem}")
+        remark = store.opening_hours and hours_remark(store.opening_hours)
+        if remark:
+            upload.remark(number, external_id, f"opening_hours are {remark}")
     return upload
 
 

@@ -101,7 +101,7 @@ def import_stores(
     columns = ColumnMap.parse(column_map, STORE_FIELDS)
     with _target(settings, tenant_name) as (engine, tenant):
         with _rows(file, progress) as rows:
-            upload = read_stores(rows, columns=columns, at=clock.now(), hours_error=hours_error)
+            upload = read_stores(rows, columns=columns, at=clock.now(), hours_remark=hours_remark)
         report = _report(upload, dry_run=dry_run)
         report.fence_outcomes = None if fence_radius_m is None else []
         with progress("Importing stores", len(upload.accepted)) as advance:
@@ -176,13 +176,13 @@ def _transaction(engine: sa.Engine, *, dry_run: bool) -> Iterator[sa.Connection]
             transaction.rollback()
 
 
-def hours_error(text: str) -> str | None:
-    """What is wrong with opening hours; None for those that can be read."""
+def hours_remark(text: str) -> str | None:
+    """What an importer should know of opening hours; None for those that are read as they are written."""
     try:
-        OpeningHours.parse(text, zone=zone("UTC"))
+        hours = OpeningHours.parse(text, zone=zone("UTC"))
     except InvalidHoursError as error:
-        return str(error)
-    return None
+        return f"kept but not understood: {error}"
+    return hours.corrected_to and f"understood as {hours.corrected_to!r}"
 
 
 def _chunks(rows: list[T]) -> Iterator[list[T]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Self
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Self
 import opening_hours
 
 from geofences.zones import first_instant, last_instant, overlap
+from geofences.zones import zone as pinned_zone
 from offers.errors import InvalidHoursError
+from offers.hours_text import clarified, corrected, fallbacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +33,10 @@ MAX_TEXT = 1024
 """Characters; OSM itself allows 255."""
 
 _MINUTE = timedelta(minutes=1)
+_DAY = timedelta(days=1)
+_NOON = time(12)
 _SUN = re.compile(r"sunrise|sunset|dawn|dusk", re.IGNORECASE)
-_HOLIDAY = re.compile(r"\b[PS]H\b")
+_HOLIDAY = re.compile(r"\b[PS]H\b", re.IGNORECASE)
 _COLUMN = re.compile(r"--> \d+:(\d+)")
 
 # the library's stub file leaves its exceptions out
@@ -49,12 +53,26 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
+_Rules = tuple[opening_hours.OpeningHours, ...]
 _STRENGTH = {state: -rank for rank, state in enumerate(State)}
 _STATES = {
     opening_hours.State.OPEN: State.OPEN,
     opening_hours.State.UNKNOWN: State.UNKNOWN,
     opening_hours.State.CLOSED: State.CLOSED,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A text as the library is given it, and what that depends on."""
+
+    plain: str
+    parts: tuple[str, ...]
+    """Each is a fallback for those before it."""
+    corrected: bool
+    """It could not be read as it was written."""
+    by_sun: bool
+    holidays: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +96,8 @@ class OpeningHours:
     zone: ZoneInfo
     country: str | None = None
     location: LatLng | None = None
-    _rules: opening_hours.OpeningHours = field(compare=False, repr=False)
+    _reading: Reading = field(compare=False, repr=False)
+    _rules: _Rules = field(compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str, *, zone: ZoneInfo, country: str | None = None, location: LatLng | None = None) -> Self:
@@ -91,15 +110,22 @@ class OpeningHours:
         Raises `InvalidHoursError`, whose message shows where the text stops making sense.
         """
         calendar = country.upper() if country else None
+        reading = _reading_of(text)
         # the place is part of the cache's key only where it matters: a chain's stores share their texts
-        needs_place = _SUN.search(text) or (calendar is None and _HOLIDAY.search(text))
-        rules = _read(text, calendar, location, zone) if needs_place else _read(text, calendar, None, None)
-        return cls(text=text, zone=zone, country=calendar, location=location, _rules=rules)
+        place = location if reading.by_sun or (reading.holidays and calendar is None) else None
+        rules = _read_parts(reading, calendar, place, pinned_zone("Etc/GMT") if place else None)
+        return cls(text=text, zone=zone, country=calendar, location=location, _reading=reading, _rules=rules)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is odd in the text though readable, for whoever imported it."""
-        return tuple(self._rules.warnings)
+        read_as = () if self.corrected_to is None else (f"read as {self.corrected_to!r}",)
+        return (*read_as, *(warning for part in self._rules for warning in part.warnings))
+
+    @property
+    def corrected_to(self) -> str | None:
+        """What a text that cannot be read as it is written was taken for; None for one that can."""
+        return self._reading.plain if self._reading.corrected else None
 
     def is_open(self, at: datetime) -> bool:
         """Whether the store is surely open at an aware instant: unknown is not open."""
@@ -134,7 +160,8 @@ class OpeningHours:
         return next((instant for instant in sorted(waiting) if self.state(instant) is not now), None)
 
     def _state_at(self, local: datetime) -> State:
-        return _STATES[self._rules.state(local)[0]]
+        states = (_STATES[part.state(local)[0]] for part in self._rules_on(local.date()))
+        return next((state for state in states if state is not State.CLOSED), State.CLOSED)
 
     def _states(self, first: datetime, last: datetime) -> Iterator[State]:
         """The states at the wall minutes first..last, both included."""
@@ -145,13 +172,28 @@ class OpeningHours:
     def _changes(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """The wall times in (after, until] at which state or comment change, ascending."""
         local = after
-        while (change := self._rules.next_change(local)) is not None:
-            change = change.replace(tzinfo=None, fold=0)
-            if change > until:
-                return
-            if change > local:  # with a zone (sun times only) the library may look back in a repeated hour
-                yield change
-            local = max(change, local + _MINUTE)
+        while (change := self._next(local, until)) is not None and change <= until:
+            yield change
+            local = change
+
+    def _next(self, local: datetime, until: datetime) -> datetime | None:
+        rules = self._rules_on(local.date())
+        changes = (part.next_change(local) for part in rules)
+        change = min((change.replace(tzinfo=None) for change in changes if change is not None), default=None)
+        if self._reading.by_sun and self.location:
+            day, last = local.date() + _DAY, min(change or until, until).date()
+            while day <= last:
+                if self._rules_on(day) is not rules:  # the clock is changed, and the sun's wall times with it
+                    return datetime.combine(day, time())
+                day += _DAY
+        return change
+
+    def _rules_on(self, day: date) -> _Rules:
+        """The rules with the sun's wall times as the pinned database has them on a day, from its noon."""
+        if not self._reading.by_sun or self.location is None:
+            return self._rules
+        offset = datetime.combine(day, _NOON, self.zone).utcoffset() or timedelta()
+        return _read_parts(self._reading, self.country, self.location, _steady_zone(offset) or self.zone)
 
 
 def _wall_minute(at: datetime, zone: ZoneInfo) -> datetime:
@@ -159,22 +201,58 @@ def _wall_minute(at: datetime, zone: ZoneInfo) -> datetime:
     return at.astimezone(zone).replace(tzinfo=None, fold=0, second=0, microsecond=0)
 
 
+def _steady_zone(offset: timedelta) -> ZoneInfo | None:
+    """A zone that never changed its clock, whose rules are therefore the library's too; None between whole hours."""
+    hours, rest = divmod(offset, timedelta(hours=1))
+    return None if rest else pinned_zone(f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT")
+
+
 @lru_cache(maxsize=16_384)
-def _read(text: str, country: str | None, location: LatLng | None, zone: ZoneInfo | None) -> opening_hours.OpeningHours:
-    if len(text) > MAX_TEXT:
-        raise InvalidHoursError(f"opening hours longer than {MAX_TEXT} characters")
+def _read_parts(reading: Reading, country: str | None, location: LatLng | None, zone: ZoneInfo | None) -> _Rules:
+    return tuple(_read(part, country, location, zone) for part in reading.parts)
+
+
+def _read(
+    plain: str, country: str | None, location: LatLng | None, zone: ZoneInfo | None
+) -> opening_hours.OpeningHours:
     coords = None if location is None else (location.lat, location.lng)
     try:
         return opening_hours.OpeningHours(
-            text, timezone=zone if coords else None, country=country, coords=coords, max_interval_days=HORIZON.days
+            plain, timezone=zone, country=country, coords=coords, max_interval_days=HORIZON.days
         )
     except _UnknownCountryError:
-        return _read(text, None, location, zone)
+        return _read(plain, None, location, zone)
     except TypeError:  # the library's own list of zones lacks this one: the sun keeps its default times
-        return _read(text, country, None, None)
+        return _read(plain, country, None, None)
     except _InvalidCoordinatesError as error:
         raise InvalidHoursError(str(error)) from error
+
+
+@lru_cache(maxsize=16_384)
+def _reading_of(text: str) -> Reading:
+    """The text in words that the library reads as they are meant; corrected only if it cannot be read as it is."""
+    if len(text) > MAX_TEXT:
+        raise InvalidHoursError(f"opening hours longer than {MAX_TEXT} characters")
+    for corrects in (False, True):
+        words = corrected(text) if corrects else text
+        for plain in (clarified(words), words):
+            if opening_hours.validate(plain):
+                parts = tuple(fallbacks(plain))
+                return Reading(
+                    plain=plain,
+                    parts=parts if all(map(opening_hours.validate, parts)) else (plain,),
+                    corrected=corrects,
+                    by_sun=bool(_SUN.search(plain)),
+                    holidays=bool(_HOLIDAY.search(plain)),
+                )
+    raise InvalidHoursError(_fault(text))
+
+
+def _fault(text: str) -> str:
+    try:
+        opening_hours.OpeningHours(text)
     except _ParserError as error:
         found = _COLUMN.search(str(error))
         column = int(found[1]) if found else 1
-        raise InvalidHoursError(f"cannot read opening hours at column {column}: {text[column - 1 :][:40]!r}") from error
+        return f"cannot read opening hours at column {column}: {text[column - 1 :][:40]!r}"
+    raise AssertionError("a text that can be read has no fault")

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from geofences.zones import zone, zone_names
-from offers.schedule import RecurringWindow, Schedule, intervals
+from offers.hours import OpeningHours
+from offers.schedule import RecurringWindow, Schedule, intervals, next_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 FIRST, LAST = datetime(2019, 12, 25, tzinfo=UTC), datetime(2036, 1, 8, tzinfo=UTC)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 LENGTH = timedelta(minutes=90)
+NIGHT = timedelta(hours=8)
+"""Longer than any gap or overlap, and over midnight, where most of them are."""
 ABOUT = timedelta(days=3)
 
 
@@ -38,6 +41,13 @@ class Clock:
                 self.turns.append(after)
                 self.offsets.append(offset)
             at = following
+
+    def day_start(self, day: datetime) -> datetime:
+        """When a local day begins for good: the second before its midnight shows an earlier day."""
+        first, last = self.meanings(day)
+        before = last - timedelta(seconds=1)
+        offset = self.offsets[bisect_right(self.turns, before)]
+        return last if (before + offset).replace(tzinfo=None) < day else first
 
     def meanings(self, wall: datetime) -> tuple[datetime, datetime]:
         """The first and the last instant that show a naive local time; in a gap, both are its end."""
@@ -67,11 +77,13 @@ def _walls(clock: Clock, nth: int) -> Iterator[datetime]:
     yield from (turn + low - MINUTE, turn + low, turn + (low + high) / 2, turn + high - MINUTE, turn + high)
 
 
-def _expected(clock: Clock, wall: datetime, begin: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """Windows of LENGTH that start every day at that time of the wall, inside [begin, end), joined."""
+def _expected(
+    clock: Clock, wall: datetime, begin: datetime, end: datetime, length: timedelta = LENGTH
+) -> list[tuple[datetime, datetime]]:
+    """Windows of a length that start every day at that time of the wall, inside [begin, end), joined."""
     found: list[tuple[datetime, datetime]] = []
     for days in range(-5, 6):
-        start, finish = clock.meanings(wall + days * DAY)[0], clock.meanings(wall + days * DAY + LENGTH)[1]
+        start, finish = clock.meanings(wall + days * DAY)[0], clock.meanings(wall + days * DAY + length)[1]
         start, finish = max(start, begin), min(finish, end)
         if start >= finish:
             continue
@@ -101,6 +113,32 @@ def test_windows_about_every_change_of_every_clock_are_where_arithmetic_says() -
     assert checked > 10_000
 
 
+def test_days_blackouts_nights_and_opening_hours_about_every_change_are_where_arithmetic_says() -> None:
+    alike = {(tuple(clock.turns), tuple(clock.offsets)): (name, clock) for name, clock in _clocks()}
+    checked = 0
+    for name, clock in alike.values():
+        rules = zone(name)
+        for nth, turn in enumerate(clock.turns):
+            if not 2020 <= turn.year <= 2035:
+                continue
+            begin, end = turn - ABOUT, turn + ABOUT
+            local = (turn + clock.offsets[nth + 1]).replace(tzinfo=None)
+            day = local.replace(hour=0, minute=0, second=0)
+            first, last = clock.day_start(day), clock.day_start(day + DAY)
+            dated = Schedule(first_day=day.date(), last_day=day.date())
+            assert intervals(dated, zone=rules, start=begin, end=end) == [(first, last)], (name, turn)
+            blackout = Schedule(blackout_days=(day.date(),))
+            assert intervals(blackout, zone=rules, start=begin, end=end) == [(begin, first), (last, end)], (name, turn)
+            for evening in (day + timedelta(hours=22), day + timedelta(hours=23, minutes=30)):
+                night = _expected(clock, evening, begin, end, NIGHT)
+                assert intervals(_week(evening, NIGHT), zone=rules, start=begin, end=end) == night, (name, turn)
+                hours = OpeningHours.parse(f"{evening:%H:%M}-{evening + NIGHT:%H:%M}", zone=rules)
+                found = next_windows(Schedule(only_while_open=True), zone=rules, after=begin, n=len(night), hours=hours)
+                assert found[:-1] == night[:-1], (name, turn)
+            checked += 1
+    assert checked > 1_000
+
+
 def _clocks() -> Iterator[tuple[str, Clock]]:
     return ((name, Clock(name)) for name in sorted(zone_names()))
 
@@ -110,6 +148,6 @@ def _rule(wall: datetime) -> Schedule:
     return Schedule(recurring=(RecurringWindow(rule=rule, duration=LENGTH),))
 
 
-def _week(wall: datetime) -> Schedule:
+def _week(wall: datetime, length: timedelta = LENGTH) -> Schedule:
     days = ["mo", "tu", "we", "th", "fr", "sa", "su"]
-    return Schedule.from_json({"weekly": [{"days": days, "start": f"{wall:%H:%M}", "end": f"{wall + LENGTH:%H:%M}"}]})
+    return Schedule.from_json({"weekly": [{"days": days, "start": f"{wall:%H:%M}", "end": f"{wall + length:%H:%M}"}]})

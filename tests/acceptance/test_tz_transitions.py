@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
+import opening_hours
 import pytest
 
-from geofences.zones import first_instant, last_instant, overlap, tzdata_version, zone
+from geofences.zones import first_instant, last_instant, overlap, tzdata_version, zone, zone_names
 from tests.support.data import data_dir
 
 
@@ -28,3 +29,22 @@ def test_every_gap_and_overlap_of_three_years_is_where_the_database_says() -> No
             assert last_instant(begin, rules) == turn
             assert overlap(turn, rules) == (begin, end)
         assert last_instant(end, rules) == first_instant(end, rules)
+
+
+def test_the_hours_library_agrees_on_the_zones_off_the_whole_hour_which_alone_it_is_given() -> None:
+    """Its own database says when the sun rises there; it is asked through hours that begin at noon."""
+    begin, minute = datetime(2020, 1, 1, tzinfo=UTC), timedelta(minutes=1)
+    days = [begin + timedelta(days=i) for i in range(0, 16 * 365, 5)]
+    noon, seen = "12:00-13:00", set()
+    for name in sorted(zone_names()):
+        rules = zone(name)
+        offsets = tuple(day.astimezone(rules).utcoffset() or timedelta() for day in days)
+        if offsets in seen or not any(offset % timedelta(hours=1) for offset in offsets):
+            continue
+        seen.add(offsets)
+        theirs = opening_hours.OpeningHours(noon, timezone=rules)
+        for day in days:
+            at = first_instant(datetime(day.year, day.month, day.day, 12), rules)  # noqa: DTZ001 - wall time
+            assert theirs.is_open(at.astimezone(rules)), (name, day)
+            assert not theirs.is_open((at - minute).astimezone(rules)), (name, day)
+    assert len(seen) > 10

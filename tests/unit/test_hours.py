@@ -84,9 +84,25 @@ class TestState:
         assert OpeningHours.parse(text, zone=HELSINKI, location=LatLng(lat=60.17, lng=24.94)).is_open(at)
         assert not OpeningHours.parse(text, zone=HELSINKI).is_open(at)
 
-    def test_a_zone_that_the_library_lacks_leaves_the_sun_at_its_default(self) -> None:
+    def test_the_sun_rises_in_a_zone_that_the_library_lacks(self) -> None:
         hours = OpeningHours.parse("sunrise-sunset", zone=zone("Factory"), location=LatLng(lat=60.17, lng=24.94))
-        assert hours.next_change(_utc("2026-06-05 12:00")) == _utc("2026-06-05 19:00")
+        assert hours.next_change(_utc("2026-06-05 12:00")) == _utc("2026-06-05 19:34")
+
+    @pytest.mark.parametrize("name", ["Europe/Helsinki", "Asia/Kolkata", "America/St_Johns", "Antarctica/Troll", "UTC"])
+    def test_the_sun_does_not_care_for_the_clock(self, name: str) -> None:
+        """Over a year with both clock changes, sunrise and sunset are the same instants in every zone."""
+        place = LatLng(lat=50, lng=15)
+        hours = OpeningHours.parse("sunrise-sunset", zone=zone(name), location=place)
+        plain = OpeningHours.parse("sunrise-sunset", zone=zone("Etc/GMT-1"), location=place)
+        at = _utc("2026-01-01 12:00")
+        for _ in range(2 * 366):
+            change = hours.next_change(at)
+            expected = plain.next_change(at)
+            assert change is not None
+            assert expected is not None
+            assert abs(change - expected) <= MINUTE  # each engine day has its own date to reckon with
+            assert hours.is_open(change) == plain.is_open(expected)
+            at = max(change, expected)
 
 
 class TestNextChange:

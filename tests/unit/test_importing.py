@@ -109,7 +109,7 @@ def test_a_zone_that_is_hours_off_is_remarked() -> None:
     assert only(far).timezone == "America/New_York"
 
 
-def test_opening_hours_that_cannot_be_read_are_kept_with_a_warning() -> None:
-    upload = stores(f"{HEADER},opening_hours\n1,a,60,24,whenever\n", hours_error=lambda text: f"no: {text}")
+def test_what_is_to_be_said_of_opening_hours_is_a_warning() -> None:
+    upload = stores(f"{HEADER},opening_hours\n1,a,60,24,whenever\n", hours_remark=lambda text: f"odd: {text}")
     assert only(upload).opening_hours == "whenever"
-    assert upload.remarks[0].warning == "opening_hours are kept but not understood: no: whenever"
+    assert upload.remarks[0].warning == "opening_hours are odd: whenever"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import time as clock_time
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -14,16 +13,15 @@ from geofences.zones import zone
 from offers.hours import OpeningHours
 from offers.schedule import (
     END_OF_DAY,
-    RecurringWindow,
     Schedule,
     Weekday,
-    WeeklyWindow,
     WindowReason,
     intervals,
     is_live,
     next_windows,
     occurrences,
 )
+from tests.support.campaigns_at_random import cases, half_hours, live_minutes
 from tests.support.wall_clock import DAY, MARGIN, ODD_DAYS, WallClock, wall_clock
 
 if TYPE_CHECKING:
@@ -183,6 +181,11 @@ class TestClockChanges:
         assert self._on("2026-10-25", "00:00", "24:00") == [("24 23:00", "26 00:00")]
 
 
+def test_a_window_that_begins_as_the_question_ends_is_none() -> None:
+    begin = _utc("2026-06-01 10:00")  # as lunch begins
+    assert intervals(_schedule(weekly=[LUNCH]), zone=LISBON, start=begin - DAY, end=begin) == []
+
+
 class TestNextWindows:
     def test_the_one_that_runs_is_given_from_now_on(self) -> None:
         found = next_windows(_schedule(weekly=[LUNCH]), zone=LISBON, after=_utc("2026-06-01 12:00"), n=2)
@@ -241,87 +244,13 @@ class TestOccurrences:
         assert [f"{instant:%a %d}" for instant in found] == ["Fri 05", "Mon 08", "Fri 12"]
 
 
-_half_hours = st.integers(0, 47).map(lambda half: time(half // 2, half % 2 * 30))
-_windows = st.builds(
-    WeeklyWindow,
-    days=st.frozensets(st.sampled_from(Weekday), min_size=1),
-    start=_half_hours,
-    end=_half_hours | st.just(END_OF_DAY),
-)
-
-
-@st.composite
-def _cases(draw: st.DrawFn) -> tuple[WallClock, ZoneInfo, Schedule]:
-    name, day = draw(st.sampled_from(ODD_DAYS))
-    first = draw(st.none() | st.integers(-3, 3))
-    last = draw(st.none() | st.integers(-3 if first is None else first, 3))
-    schedule = Schedule(
-        first_day=None if first is None or day.year < 1970 else day + first * DAY,
-        last_day=None if last is None or day.year < 1970 else day + last * DAY,
-        weekly=tuple(draw(st.lists(_windows, max_size=3))),
-        recurring=() if day.year < 1970 else tuple(draw(st.lists(_recurring(day), max_size=2))),
-        blackout_days=()
-        if day.year < 1970
-        else tuple(sorted(day + i * DAY for i in draw(st.sets(st.integers(-5, 5))))),
-    )
-    return wall_clock(name, day), zone(name), schedule
-
-
-def _live_minutes(clock: WallClock, schedule: Schedule) -> set[int]:
-    """Every minute in which the campaign is on, found by looking at the clock only."""
-    first = clock.shown[MARGIN // 2].date()
-    last = clock.shown[-MARGIN // 2].date()
-    days = [first + i * DAY for i in range((last - first).days + 1)]
-    days = [d for d in days if (schedule.first_day or d) <= d <= (schedule.last_day or d)]
-    off = {m for d in schedule.blackout_days for m in range(clock.over(d - DAY), clock.over(d))}
-    if not schedule.weekly and not schedule.recurring:
-        return {m for d in days for m in range(clock.over(d - DAY), clock.over(d))} - off
-    weekly = {
-        m
-        for d in days
-        for window in schedule.weekly
-        if list(Weekday)[d.weekday()] in window.days
-        for m in clock.window(d, window.start, None if window.end == END_OF_DAY else window.end)
-    }
-    recurring = {
-        m
-        for d in days
-        for window in schedule.recurring
-        if (start := _start_on(d, window.rule)) is not None
-        for m in range(clock.first(start), clock.last(start + window.duration))
-    }
-    return (weekly | recurring) - off
-
-
-def _recurring(around: date) -> st.SearchStrategy[RecurringWindow]:
-    """Every so many days from a day on, at a time."""
-    return st.builds(
-        lambda first, at, every, minutes: RecurringWindow.parse(
-            f"DTSTART:{around + first * DAY:%Y%m%d}T{at:%H%M}00\nRRULE:FREQ=DAILY;INTERVAL={every}",
-            duration_min=minutes,
-        ),
-        st.integers(-8, 3),
-        _half_hours,
-        st.integers(1, 4),
-        st.sampled_from([1, 30, 90, 720, 1440, 2100]),
-    )
-
-
-def _start_on(day: date, rule: str) -> datetime | None:
-    """When that rule starts a window on a day, worked out anew."""
-    text, every = re.fullmatch(r"DTSTART:(\S+)\nRRULE:FREQ=DAILY;INTERVAL=(\d)", rule).groups()  # type: ignore[union-attr]
-    first = datetime.strptime(text, "%Y%m%dT%H%M%S")  # noqa: DTZ007 - wall time
-    days = (day - first.date()).days
-    return first + days * DAY if days >= 0 and days % int(every) == 0 else None
-
-
 @settings(deadline=None, max_examples=200)
-@given(case=_cases(), minutes=st.lists(st.integers(MARGIN, MARGIN + 10 * 1440), min_size=20, max_size=20))
+@given(case=cases(), minutes=st.lists(st.integers(MARGIN, MARGIN + 10 * 1440), min_size=20, max_size=20))
 def test_answers_agree_with_a_walk_through_the_minutes(
     case: tuple[WallClock, ZoneInfo, Schedule], minutes: list[int]
 ) -> None:
     clock, rules, schedule = case
-    live = _live_minutes(clock, schedule)
+    live = live_minutes(clock, schedule)
     for minute in minutes:
         answer = is_live(schedule, at=clock.instant(minute), zone=rules)
         now = minute in live
@@ -332,7 +261,7 @@ def test_answers_agree_with_a_walk_through_the_minutes(
 
 
 @settings(deadline=None, max_examples=200)
-@given(case=_cases(), start=st.integers(MARGIN, MARGIN + 10 * 1440), length=st.integers(0, 10 * 1440))
+@given(case=cases(), start=st.integers(MARGIN, MARGIN + 10 * 1440), length=st.integers(0, 10 * 1440))
 def test_intervals_agree_with_a_walk_through_the_minutes(
     case: tuple[WallClock, ZoneInfo, Schedule], start: int, length: int
 ) -> None:
@@ -341,11 +270,11 @@ def test_intervals_agree_with_a_walk_through_the_minutes(
     found = intervals(schedule, zone=rules, start=clock.instant(start), end=clock.instant(end))
     assert all(one[1] < other[0] for one, other in pairwise(found))  # in order, and touching ones are joined
     minutes = {m for begin, finish in found for m in range(clock.minute(begin), clock.minute(finish))}
-    assert minutes == {m for m in _live_minutes(clock, schedule) if start <= m < end}
+    assert minutes == {m for m in live_minutes(clock, schedule) if start <= m < end}
 
 
 @settings(deadline=None, max_examples=200)
-@given(odd=st.sampled_from(ODD_DAYS), local=_half_hours)
+@given(odd=st.sampled_from(ODD_DAYS), local=half_hours)
 def test_occurrences_agree_with_a_walk_through_the_minutes(odd: tuple[str, date], local: time) -> None:
     clock, days = wall_clock(*odd), [odd[1] + i * DAY for i in range(-7, 8)]
     there = {wall.date() for wall in clock.shown}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Any
 
 import pytest
@@ -115,3 +115,10 @@ def test_midnight_as_an_end_is_not_the_end_of_the_day() -> None:
 def test_a_fault_is_named_by_its_path(text: Any, message: str) -> None:
     with pytest.raises(InvalidScheduleError, match=f"^{message}"):
         Schedule.from_json(text)
+
+
+def test_a_leap_year_of_blackout_days_can_be_said_and_no_more() -> None:
+    days = [f"{date(2028, 1, 1) + timedelta(days=i)}" for i in range(367)]
+    assert len(Schedule.from_json({"blackout_days": days[:366]}).blackout_days) == 366
+    with pytest.raises(InvalidScheduleError, match=r"^windows\.blackout_days: more than 366"):
+        Schedule.from_json({"blackout_days": days})

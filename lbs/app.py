@@ -11,10 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from lbs import clock
+from lbs.access import ACCESS, ANYBODY, INSTALLER
 from lbs.api import (
+    audit,
     campaigns,
     devices,
     fence_tools,
@@ -26,22 +29,28 @@ from lbs.api import (
     offers_nearby,
     positions,
     push,
+    sessions,
     stores,
     traffic,
+    users,
     webhooks,
 )
+from lbs.auth import CallerKind
+from lbs.deps import permitted
 from lbs.direct import DirectApp, Endpoint
 from lbs.middleware import Outermost
 from lbs.problems import add_schema, install_handlers
 from lbs.remembered import RememberedAnswer
 from lbs.routes import IDEMPOTENCY_PARAMETER, JSON_TYPE
 from lbs.services import Services, build_services
+from lbs.tables import Role
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from datetime import datetime
 
     from fastapi import APIRouter, FastAPI
+    from fastapi.dependencies.models import Dependant
     from starlette.requests import Request
 
     from lbs.settings import Settings
@@ -61,16 +70,22 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     webhooks.router,
     keys.router,
     push.router,
+    sessions.router,
+    users.router,
+    audit.router,
 )
 DESCRIPTION: Final = """\
 Location-based offers: positions in, visits out, offers in the right place at the right time.
 
-Send `Authorization: Bearer KEY`. A secret key may do all that a publishable key or a device token may.
+Send `Authorization: Bearer KEY`. A secret key may do all that a publishable key or a device token may. People sign in
+and send a cookie instead; what each role may do is in the guide "People and roles".
 Errors are `application/problem+json` (RFC 9457). Lists are `{items, next_cursor}`. Writes take an `Idempotency-Key`.
 """
 REMEMBERING: Final = frozenset({"post", "put", "patch", "delete"})
-STATELESS: Final = frozenset({"send_positions", "match_fences", "preview_fence"})
-"""Writes by method only: repeating them needs no memory."""
+NOT_REMEMBERED: Final = frozenset(
+    {"send_positions", "match_fences", "preview_fence", "sign_in", "sign_out", "accept_invitation"}
+)
+"""Writes by method only, and those whose repeat must not find what the first one got."""
 
 
 def create_app(
@@ -98,6 +113,7 @@ def create_app(
     app.state.services = made
     for router in ROUTERS:
         app.include_router(router)
+    _check_guarded(app)
     install_handlers(app)
     app.add_exception_handler(RememberedAnswer, _answer_again)
     app.add_middleware(Outermost, max_body_bytes=settings.max_body_bytes, metrics=made.metrics)
@@ -125,10 +141,36 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document["components"]["schemas"].update(positions.components())
         for operations in document["paths"].values():
             for method, operation in operations.items():
-                if method in REMEMBERING and operation["operationId"] not in STATELESS:
+                if "security" in operation:
+                    operation["security"] = _security(operation["operationId"])
+                if method in REMEMBERING and operation["operationId"] not in NOT_REMEMBERED:
                     operation.setdefault("parameters", []).append(IDEMPOTENCY_PARAMETER)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _security(operation_id: str) -> list[dict[str, list[str]]]:
+    """With what an operation may be asked for, by the access table."""
+    allowed = frozenset().union(*(who for name, who in ACCESS.items() if name.partition(":")[0] == operation_id))
+    ways = {"key": allowed & set(CallerKind), "session": allowed & {*Role, INSTALLER}}
+    return [{way: []} for way, who in ways.items() if who]
+
+
+def _check_guarded(app: FastAPI) -> None:
+    """Every operation has its row, and asks for it: one that does not would be open to anybody."""
+    for route in app.routes:
+        if not isinstance(route, APIRoute):
+            continue
+        names = [name for name in ACCESS if name.partition(":")[0] == route.operation_id]
+        assert names, f"{route.operation_id} has no row in lbs.access"
+        asks = route is positions.ROUTE or route.path == positions.PATH or permitted in _dependencies(route.dependant)
+        assert asks != all(ACCESS[name] == ANYBODY for name in names), f"{route.operation_id} does not ask who calls"
+
+
+def _dependencies(dependant: Dependant) -> Iterator[object]:
+    yield dependant.call
+    for inner in dependant.dependencies:
+        yield from _dependencies(inner)
 
 
 def _version() -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from geofences.model import StoreId
 from geofences.sql import queries
 from geofences.store import find_device
-from lbs.deps import SecretCaller, ServicesDep, Tx
+from lbs.deps import Permitted, ServicesDep, Tx
 from lbs.fields import ExternalId, id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.problems import declared
@@ -105,19 +105,17 @@ class Explanation(BaseModel):
 
 
 @router.post("", operation_id="create_campaign", status_code=201, responses=OF_EVERY_WRITE)
-def post_campaign(
-    body: CampaignDefinition, caller: SecretCaller, connection: Tx, services: ServicesDep
-) -> CampaignView:
+def post_campaign(body: CampaignDefinition, caller: Permitted, connection: Tx, services: ServicesDep) -> CampaignView:
     """Create a draft. Nothing is offered before it is submitted and approved."""
     campaign_id = create_campaign(
-        connection, tenant_id=caller.tenant_id, definition=body, created_by="secret key", now=services.now()
+        connection, tenant_id=caller.tenant_id, definition=body, created_by=caller.actor, now=services.now()
     )
     return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=campaign_id))
 
 
 @router.get("", operation_id="list_campaigns", responses=OF_EVERY_READ)
 def list_campaigns(
-    caller: SecretCaller, connection: Tx, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
+    caller: Permitted, connection: Tx, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
 ) -> Page[CampaignView]:
     """List campaigns in the order in which they were created."""
     rows = list(load_campaigns(connection, tenant_id=caller.tenant_id, after=id_after(cursor), limit=limit + 1))
@@ -129,14 +127,14 @@ def list_campaigns(
 
 
 @router.get("/{campaign_id}", operation_id="get_campaign", responses={**OF_EVERY_READ, **declared(404)})
-def read_campaign(campaign_id: str, caller: SecretCaller, connection: Tx) -> CampaignView:
+def read_campaign(campaign_id: str, caller: Permitted, connection: Tx) -> CampaignView:
     """Get one campaign."""
     return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)))
 
 
 @router.put("/{campaign_id}", operation_id="replace_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
 def put_campaign(
-    campaign_id: str, body: CampaignDefinition, caller: SecretCaller, connection: Tx, services: ServicesDep
+    campaign_id: str, body: CampaignDefinition, caller: Permitted, connection: Tx, services: ServicesDep
 ) -> CampaignView:
     """Replace a campaign that is not live; makes a new version."""
     update_campaign(
@@ -155,16 +153,14 @@ def put_campaign(
     status_code=201,
     responses={**OF_EVERY_WRITE, **declared(404)},
 )
-def clone_campaign(campaign_id: str, caller: SecretCaller, connection: Tx, services: ServicesDep) -> CampaignView:
+def clone_campaign(campaign_id: str, caller: Permitted, connection: Tx, services: ServicesDep) -> CampaignView:
     """Make a new draft that says the same."""
     stored = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id))
     return post_campaign(stored.campaign.definition, caller, connection, services)
 
 
 @router.post("/{campaign_id}/{move}", operation_id="move_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
-def post_move(
-    campaign_id: str, move: Move, caller: SecretCaller, connection: Tx, services: ServicesDep
-) -> CampaignState:
+def post_move(campaign_id: str, move: Move, caller: Permitted, connection: Tx, services: ServicesDep) -> CampaignState:
     """Take a campaign one step on: draft, submitted, live, paused, ended, archived. `stop` expires what is queued."""
     status = move_campaign(
         connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id), move=move, now=services.now()
@@ -175,7 +171,7 @@ def post_move(
 @router.get("/{campaign_id}/windows", operation_id="preview_windows", responses={**OF_EVERY_READ, **declared(404)})
 def preview_windows(
     campaign_id: str,
-    caller: SecretCaller,
+    caller: Permitted,
     connection: Tx,
     services: ServicesDep,
     store_id: Annotated[str, Query(description="The store whose time and opening hours count.")],
@@ -204,7 +200,7 @@ def preview_windows(
 
 
 @router.get("/{campaign_id}/report", operation_id="report_campaign", responses={**OF_EVERY_READ, **declared(404)})
-def report(campaign_id: str, caller: SecretCaller, connection: Tx) -> Report:
+def report(campaign_id: str, caller: Permitted, connection: Tx) -> Report:
     """Count decisions by outcome and gate, and notifications by channel and state."""
     campaign = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)).campaign
     made = Report(campaign_id=campaign_id, decisions={}, suppressed={}, notifications={})
@@ -221,7 +217,7 @@ def report(campaign_id: str, caller: SecretCaller, connection: Tx) -> Report:
 @router.get("/{campaign_id}/explain", operation_id="explain_campaign", responses={**OF_EVERY_READ, **declared(404)})
 def explain(
     campaign_id: str,
-    caller: SecretCaller,
+    caller: Permitted,
     connection: Tx,
     device_id: Annotated[ExternalId, Query(description="Whose decisions.")],
     limit: Limit = DEFAULT_LIMIT,

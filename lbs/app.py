@@ -113,7 +113,7 @@ def create_app(
     app.state.services = made
     for router in ROUTERS:
         app.include_router(router)
-    _check_guarded(app)
+    _check_guarded()
     install_handlers(app)
     app.add_exception_handler(RememberedAnswer, _answer_again)
     app.add_middleware(Outermost, max_body_bytes=settings.max_body_bytes, metrics=made.metrics)
@@ -156,15 +156,14 @@ def _security(operation_id: str) -> list[dict[str, list[str]]]:
     return [{way: []} for way, who in ways.items() if who]
 
 
-def _check_guarded(app: FastAPI) -> None:
+def _check_guarded() -> None:
     """Every operation has its row, and asks for it: one that does not would be open to anybody."""
-    for route in app.routes:
-        if not isinstance(route, APIRoute):
-            continue
-        names = [name for name in ACCESS if name.partition(":")[0] == route.operation_id]
-        assert names, f"{route.operation_id} has no row in lbs.access"
-        asks = route is positions.ROUTE or route.path == positions.PATH or permitted in _dependencies(route.dependant)
-        assert asks != all(ACCESS[name] == ANYBODY for name in names), f"{route.operation_id} does not ask who calls"
+    for route in (route for router in ROUTERS for route in router.routes):
+        assert isinstance(route, APIRoute)
+        rows = [who for name, who in ACCESS.items() if name.partition(":")[0] == route.operation_id]
+        assert rows, f"{route.operation_id} has no row in lbs.access"
+        asks = route is positions.ROUTE or permitted in _dependencies(route.dependant)
+        assert asks != all(who == ANYBODY for who in rows), f"{route.operation_id} does not ask who calls"
 
 
 def _dependencies(dependant: Dependant) -> Iterator[object]:

@@ -76,7 +76,7 @@ class Services:
     tx_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TX_SLOTS), repr=False)
     """Requests that may hold a connection at once: never more than there are, or threads would wait for each other."""
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HASHING), repr=False)
-    """Passwords that may be hashed at once: each takes 64 MiB and a core."""
+    """Passwords that may be hashed at once: each takes 19 MiB and a core."""
     _appender: Appender | None = None
     _room: LogRoom | None = None
 

@@ -29,6 +29,7 @@ import sqlalchemy as sa
 
 from geofences.errors import NotFoundError
 from geofences.model import DeviceId, StoreId, TenantId
+from geofences.tables import stores
 from lbs.errors import UnauthorizedError
 from lbs.sql import block
 from lbs.tables import KeyKind, Role, keys
@@ -124,6 +125,17 @@ def new_key(
         .returning(keys.c.key_id)
     )
     return NewKey(key_id=row.scalar_one(), text=text, prefix=prefix)
+
+
+def find_store(connection: sa.Connection, tenant_id: TenantId, external_id: str) -> StoreId:
+    """By the tenant's own id for it; NotFoundError."""
+    wanted = sa.select(stores.c.store_id).where(
+        stores.c.tenant_id == tenant_id, stores.c.external_id == external_id, stores.c.deleted_at.is_(None)
+    )
+    store_id = connection.execute(wanted).scalar()
+    if store_id is None:
+        raise NotFoundError(f"the tenant has no store {external_id!r}")
+    return StoreId(store_id)
 
 
 def create_key(connection: sa.Connection, tenant_id: TenantId, kind: KeyKind, store_id: StoreId | None = None) -> str:

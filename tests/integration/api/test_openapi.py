@@ -67,7 +67,8 @@ def test_an_operation_says_what_it_takes_and_answers(path: str, method: str, ope
     if operation["operationId"] in OPEN:
         return
     name = operation["operationId"]
-    ways = [{"key": []}] * (name not in PEOPLE_ONLY) + [{"session": []}] * (name not in KEYS_ONLY)
+    ways: list[dict[str, list[str]]] = [{"key": []}] if name not in PEOPLE_ONLY else []
+    ways += [{"session": []}] if name not in KEYS_ONLY else []
     assert operation.get("security") == (None if name in SIGNING_IN else ways)
     for status in ("401", "403", "500", "503"):
         assert "application/problem+json" in answers[status]["content"]

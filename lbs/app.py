@@ -43,6 +43,7 @@ from lbs.problems import add_schema, install_handlers
 from lbs.remembered import RememberedAnswer
 from lbs.routes import IDEMPOTENCY_PARAMETER, JSON_TYPE
 from lbs.services import Services, build_services
+from lbs.sessions import COOKIE
 from lbs.tables import Role
 
 if TYPE_CHECKING:
@@ -81,6 +82,22 @@ Send `Authorization: Bearer KEY`. A secret key may do all that a publishable key
 and send a cookie instead; what each role may do is in the guide "People and roles".
 Errors are `application/problem+json` (RFC 9457). Lists are `{items, next_cursor}`. Writes take an `Idempotency-Key`.
 """
+SECURITY: Final = {
+    "key": {
+        "type": "http",
+        "description": "A publishable key, a device token, a secret key or a store's key.",
+        "scheme": "bearer",
+        "bearerFormat": "lbs_{pk|sk|st|dt}_...",
+    },
+    "session": {
+        "type": "apiKey",
+        "description": "Of somebody who signed in. Writes need an Origin.",
+        "in": "cookie",
+        "name": COOKIE,
+    },
+}
+"""Written here rather than declared by dependencies, which every request would run."""
+NAMED_BY: Final = ("tags", "summary", "description", "operationId")
 REMEMBERING: Final = frozenset({"post", "put", "patch", "delete"})
 NOT_REMEMBERED: Final = frozenset(
     {"send_positions", "match_fences", "preview_fence", "sign_in", "sign_out", "accept_invitation"}
@@ -139,21 +156,24 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         add_schema(document)
         document["components"]["schemas"].update(positions.components())
+        document["components"]["securitySchemes"] = SECURITY
         for operations in document["paths"].values():
             for method, operation in operations.items():
-                if "security" in operation:
-                    operation["security"] = _security(operation["operationId"])
                 if method in REMEMBERING and operation["operationId"] not in NOT_REMEMBERED:
                     operation.setdefault("parameters", []).append(IDEMPOTENCY_PARAMETER)
+                # beside the name, where the framework puts it
+                named = {key: operation[key] for key in NAMED_BY}
+                operations[method] = {**named, **_security(operation["operationId"]), **operation}
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _security(operation_id: str) -> list[dict[str, list[str]]]:
+def _security(operation_id: str) -> dict[str, list[dict[str, list[str]]]]:
     """With what an operation may be asked for, by the access table."""
     allowed = frozenset().union(*(who for name, who in ACCESS.items() if name.partition(":")[0] == operation_id))
     ways = {"key": allowed & set(CallerKind), "session": allowed & {*Role, INSTALLER}}
-    return [{way: []} for way, who in ways.items() if who]
+    named: list[dict[str, list[str]]] = [{way: []} for way, who in ways.items() if who]
+    return {"security": named} if named else {}
 
 
 def _check_guarded() -> None:

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import Depends, Request, Response
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from geofences.model import DeviceId, StoreId
@@ -24,18 +23,6 @@ from lbs.remembered import Told, recall
 from lbs.services import Services
 from lbs.sessions import COOKIE
 
-BEARER = HTTPBearer(
-    auto_error=False,
-    scheme_name="key",
-    bearerFormat="lbs_{pk|sk|st|dt}_...",
-    description="A publishable key, a device token, a secret key or a store's key.",
-)
-SESSION = APIKeyCookie(
-    name=COOKIE,
-    auto_error=False,
-    scheme_name="session",
-    description="Of somebody who signed in. Writes need an Origin.",
-)
 TENANT_HEADER = "LBS-Tenant"
 """Names the tenant that an operator of the installation looks after."""
 
@@ -71,12 +58,7 @@ async def authenticate(request: Request, services: Services) -> Caller:
     return caller
 
 
-async def permitted(
-    request: Request,
-    services: ServicesDep,
-    _key: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
-    _session: Annotated[str | None, Depends(SESSION)],
-) -> Caller:
+async def permitted(request: Request, services: ServicesDep) -> Caller:
     """Whoever asks, once `lbs.access` lets that caller ask for this operation."""
     caller = await authenticate(request, services)
     check_access(caller, operation_of(request))

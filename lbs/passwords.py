@@ -27,7 +27,7 @@ class Passwords:
     def hash(self, password: str) -> str:
         """What is stored; PasswordError, which says the rule."""
         typed = _typed(password)
-        if len(typed) < MIN_CHARACTERS or len(typed.encode()) > MAX_BYTES:
+        if len(password) > MAX_BYTES or len(typed) < MIN_CHARACTERS or len(typed.encode()) > MAX_BYTES:
             raise PasswordError(RULE)
         return self._hasher.hash(typed)
 
@@ -49,5 +49,5 @@ class Passwords:
 
 
 def _typed(password: str) -> str:
-    """The same password whichever keyboard composed its letters."""
-    return unicodedata.normalize("NFKC", password)
+    """The same password whichever keyboard composed its letters; no more of it than one can have."""
+    return unicodedata.normalize("NFKC", password[: MAX_BYTES + 1])

@@ -36,8 +36,6 @@ PROVIDER_PATH = "/v1/sessions/provider"
 AWAY_COOKIE = "lbs_away"
 CONSOLE_PATH = "/console/"
 
-Password = Annotated[SecretStr, Field(max_length=1024)]
-
 
 class Credentials(BaseModel):
     """What somebody signs in with."""
@@ -45,7 +43,7 @@ class Credentials(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     email: Annotated[str, StringConstraints(max_length=254), Field(examples=["anna@example.org"])]
-    password: Password
+    password: SecretStr
 
 
 class Acceptance(BaseModel):
@@ -54,7 +52,7 @@ class Acceptance(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     token: Annotated[str, StringConstraints(max_length=100), Field(description="What follows `#token=` in the link.")]
-    password: Annotated[Password, Field(description="At least 12 characters of any kind, at most 1024 bytes.")]
+    password: Annotated[SecretStr, Field(description="At least 12 characters of any kind, at most 1024 bytes.")]
     name: ShortText | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 import structlog
 
 from lbs.observe import configure_logging
-from lbs.sessions import COOKIE, hash_of
+from lbs.sessions import COOKIE, SessionRing, hash_of
 from lbs.signing_in import WINDOW_S
 from lbs.tables import audit, invitations, sessions, users
 from tests.support.api import Api, TestTenant, problem, running_api, settings_for, wait_for
@@ -134,6 +135,46 @@ def test_the_same_work_is_done_for_an_unknown_address(api: Api, email: str) -> N
         passwords._hasher = before
     assert len(costs) == 2
     assert costs[0] == costs[1], "the same algorithm, version and cost"
+
+
+def test_a_password_that_is_changed_while_it_is_checked_opens_nothing(api: Api, email: str) -> None:
+    passwords = api.services.passwords
+    before = passwords._hasher
+
+    class Slow:
+        hash, check_needs_rehash = before.hash, before.check_needs_rehash
+
+        def verify(self, stored: str, password: str) -> bool:
+            with api.system.begin() as connection:
+                changed = sa.update(users).where(users.c.email == email).values(password_hash=before.hash("x" * 12))
+                connection.execute(changed)
+            return bool(before.verify(stored, password))
+
+    passwords._hasher = Slow()  # type: ignore[assignment]
+    try:
+        answer = attempt(api, email)
+    finally:
+        passwords._hasher = before
+    problem(answer, 401, "unauthorized")
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_session_that_ends_while_it_is_looked_up_is_not_remembered(api: Api, email: str) -> None:
+    session = session_of(sign_in(api, email))
+    services = api.services
+    ring = SessionRing(services.reader, services.api, idle=timedelta(hours=1), now=services.now)
+
+    def end(*_: object) -> None:
+        ring.forget(session)
+
+    sa.event.listen(services.reader, "after_cursor_execute", end)
+    try:
+        ring.find(session)
+    finally:
+        sa.event.remove(services.reader, "after_cursor_execute", end)
+    assert ring.remembered(session) is None
+    ring.find(session)
+    assert ring.remembered(session) is not None
 
 
 def test_an_address_is_the_same_in_capitals(api: Api, email: str) -> None:

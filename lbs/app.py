@@ -11,10 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from lbs import clock
+from lbs.access import ACCESS, ANYBODY, INSTALLER
 from lbs.api import (
+    audit,
     campaigns,
     devices,
     explain,
@@ -27,22 +30,29 @@ from lbs.api import (
     offers_nearby,
     positions,
     push,
+    sessions,
     stores,
     traffic,
+    users,
     webhooks,
 )
+from lbs.auth import CallerKind
+from lbs.deps import permitted
 from lbs.direct import DirectApp, Endpoint
 from lbs.middleware import Outermost
 from lbs.problems import add_schema, install_handlers
 from lbs.remembered import RememberedAnswer
 from lbs.routes import IDEMPOTENCY_PARAMETER, JSON_TYPE
 from lbs.services import Services, build_services
+from lbs.sessions import COOKIE
+from lbs.tables import Role
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from datetime import datetime
 
     from fastapi import APIRouter, FastAPI
+    from fastapi.dependencies.models import Dependant
     from starlette.requests import Request
 
     from lbs.settings import Settings
@@ -63,16 +73,38 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     webhooks.router,
     keys.router,
     push.router,
+    sessions.router,
+    users.router,
+    audit.router,
 )
 DESCRIPTION: Final = """\
 Location-based offers: positions in, visits out, offers in the right place at the right time.
 
-Send `Authorization: Bearer KEY`. A secret key may do all that a publishable key or a device token may.
+Send `Authorization: Bearer KEY`. A secret key may do all that a publishable key or a device token may. People sign in
+and send a cookie instead; what each role may do is in the guide "People and roles".
 Errors are `application/problem+json` (RFC 9457). Lists are `{items, next_cursor}`. Writes take an `Idempotency-Key`.
 """
+SECURITY: Final = {
+    "key": {
+        "type": "http",
+        "description": "A publishable key, a device token, a secret key or a store's key.",
+        "scheme": "bearer",
+        "bearerFormat": "lbs_{pk|sk|st|dt}_...",
+    },
+    "session": {
+        "type": "apiKey",
+        "description": "Of somebody who signed in. Writes need an Origin.",
+        "in": "cookie",
+        "name": COOKIE,
+    },
+}
+"""Written here rather than declared by dependencies, which every request would run."""
+NAMED_BY: Final = ("tags", "summary", "description", "operationId")
 REMEMBERING: Final = frozenset({"post", "put", "patch", "delete"})
-STATELESS: Final = frozenset({"send_positions", "match_fences", "preview_fence"})
-"""Writes by method only: repeating them needs no memory."""
+NOT_REMEMBERED: Final = frozenset(
+    {"send_positions", "match_fences", "preview_fence", "sign_in", "sign_out", "accept_invitation"}
+)
+"""Writes by method only, and those whose repeat must not find what the first one got."""
 
 
 def create_app(
@@ -100,6 +132,7 @@ def create_app(
     app.state.services = made
     for router in ROUTERS:
         app.include_router(router)
+    _check_guarded()
     install_handlers(app)
     app.add_exception_handler(RememberedAnswer, _answer_again)
     app.add_middleware(Outermost, max_body_bytes=settings.max_body_bytes, metrics=made.metrics)
@@ -125,12 +158,40 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         add_schema(document)
         document["components"]["schemas"].update(positions.components())
+        document["components"]["securitySchemes"] = SECURITY
         for operations in document["paths"].values():
             for method, operation in operations.items():
-                if method in REMEMBERING and operation["operationId"] not in STATELESS:
+                if method in REMEMBERING and operation["operationId"] not in NOT_REMEMBERED:
                     operation.setdefault("parameters", []).append(IDEMPOTENCY_PARAMETER)
+                # beside the name, where the framework puts it
+                named = {key: operation[key] for key in NAMED_BY}
+                operations[method] = {**named, **_security(operation["operationId"]), **operation}
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _security(operation_id: str) -> dict[str, list[dict[str, list[str]]]]:
+    """With what an operation may be asked for, by the access table."""
+    allowed = frozenset().union(*(who for name, who in ACCESS.items() if name.partition(":")[0] == operation_id))
+    ways = {"key": allowed & set(CallerKind), "session": allowed & {*Role, INSTALLER}}
+    named: list[dict[str, list[str]]] = [{way: []} for way, who in ways.items() if who]
+    return {"security": named} if named else {}
+
+
+def _check_guarded() -> None:
+    """Every operation has its row, and asks for it: one that does not would be open to anybody."""
+    for route in (route for router in ROUTERS for route in router.routes):
+        assert isinstance(route, APIRoute)
+        rows = [who for name, who in ACCESS.items() if name.partition(":")[0] == route.operation_id]
+        assert rows, f"{route.operation_id} has no row in lbs.access"
+        asks = route is positions.ROUTE or permitted in _dependencies(route.dependant)
+        assert asks != all(who == ANYBODY for who in rows), f"{route.operation_id} does not ask who calls"
+
+
+def _dependencies(dependant: Dependant) -> Iterator[object]:
+    yield dependant.call
+    for inner in dependant.dependencies:
+        yield from _dependencies(inner)
 
 
 def _version() -> str:

@@ -1,5 +1,7 @@
 """Who is calling: keys that are looked up by their hash, and device tokens that are checked by their signature.
 
+People, who sign in, are callers too: see `lbs.sessions`.
+
     lbs_pk_...  publishable: in the app; search, register a device
     lbs_sk_...  secret: a server; everything of its tenant
     lbs_st_...  store: one store's till and dashboard
@@ -27,9 +29,10 @@ import sqlalchemy as sa
 
 from geofences.errors import NotFoundError
 from geofences.model import DeviceId, StoreId, TenantId
+from geofences.tables import stores
 from lbs.errors import UnauthorizedError
 from lbs.sql import block
-from lbs.tables import KeyKind, keys
+from lbs.tables import KeyKind, Role, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,24 +50,49 @@ _KEY = re.compile(r"lbs_(pk|sk|st)_[A-Za-z0-9_-]{43}", re.ASCII)
 _PAYLOAD = struct.Struct("<iqi")
 
 
+INSTALLATION: Final = TenantId(0)
+"""In place of a tenant, of which none has this number: the caller is an operator of the installation."""
+
+
 class CallerKind(StrEnum):
     PUBLISHABLE = "publishable"
     SECRET = "secret"  # noqa: S105 - the name of a kind, not a secret
     STORE = "store"
     DEVICE = "device"
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who sent a request, as far as its key proves."""
+    """Who sent a request, as far as its key or its session proves."""
 
     tenant_id: TenantId
     kind: CallerKind
     sandbox: bool = False
     key_id: int | None = None
-    """None for a device token."""
+    """None for a device token and a person."""
     device_id: DeviceId | None = None
     store_id: StoreId | None = None
+    """Of a store key."""
+    user_id: int | None = None
+    role: Role | None = None
+    """Of a person, and of nobody else."""
+    store_ids: frozenset[StoreId] = frozenset()
+    """Of a store manager."""
+
+    @property
+    def actor(self) -> str:
+        """What is stored with what the caller writes; no text of a client's own."""
+        if self.kind is CallerKind.PERSON:
+            return f"user:{self.user_id}"
+        return f"device:{self.device_id}" if self.kind is CallerKind.DEVICE else f"key:{self.key_id}"
+
+    @property
+    def only_stores(self) -> frozenset[StoreId] | None:
+        """The stores that this caller sees; None: all of the tenant."""
+        if self.role is Role.STORE_MANAGER:
+            return self.store_ids
+        return None if self.store_id is None else frozenset({self.store_id})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +125,17 @@ def new_key(
         .returning(keys.c.key_id)
     )
     return NewKey(key_id=row.scalar_one(), text=text, prefix=prefix)
+
+
+def find_store(connection: sa.Connection, tenant_id: TenantId, external_id: str) -> StoreId:
+    """By the tenant's own id for it; NotFoundError."""
+    wanted = sa.select(stores.c.store_id).where(
+        stores.c.tenant_id == tenant_id, stores.c.external_id == external_id, stores.c.deleted_at.is_(None)
+    )
+    store_id = connection.execute(wanted).scalar()
+    if store_id is None:
+        raise NotFoundError(f"the tenant has no store {external_id!r}")
+    return StoreId(store_id)
 
 
 def create_key(connection: sa.Connection, tenant_id: TenantId, kind: KeyKind, store_id: StoreId | None = None) -> str:

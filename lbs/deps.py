@@ -1,6 +1,6 @@
 """What routes ask for: who calls, one transaction as the caller's tenant, and what is to happen after it.
 
-A route names the kind of caller it takes first, so that a wrong key is refused before a connection is taken. The
+A route asks for `Permitted` or `Tx`, which asks for it: who may not is refused before a connection is taken. The
 transaction is committed before the answer leaves (`scope="function"`): a commit that fails answers 500.
 """
 
@@ -8,23 +8,23 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from geofences.model import DeviceId
+from geofences.model import DeviceId, StoreId
 from geofences.store import device_id_for, use_tenant
-from lbs.auth import TOKEN_PREFIX, Caller, CallerKind
+from lbs.access import check_access, operation_name
+from lbs.audit import is_audited, object_of, record
+from lbs.auth import INSTALLATION, TOKEN_PREFIX, Caller, CallerKind
 from lbs.errors import ForbiddenError, UnauthorizedError
-from lbs.remembered import recall
+from lbs.origin import SAFE_METHODS, check_origin
+from lbs.problems import request_id_of
+from lbs.remembered import Told, recall
 from lbs.services import Services
+from lbs.sessions import COOKIE
 
-BEARER = HTTPBearer(
-    auto_error=False,
-    scheme_name="key",
-    bearerFormat="lbs_{pk|sk|st|dt}_...",
-    description="A publishable key, a device token, a secret key or a store's key.",
-)
+TENANT_HEADER = "LBS-Tenant"
+"""Names the tenant that an operator of the installation looks after."""
 
 
 def services_of(request: Request) -> Services:
@@ -42,23 +42,47 @@ ServicesDep = Annotated[Services, Depends(get_services)]
 
 
 async def authenticate(request: Request, services: Services) -> Caller:
-    """Whoever sent a good key; UnauthorizedError."""
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not text:
-        raise UnauthorizedError("send a key as `Authorization: Bearer KEY`")
-    if text.startswith(TOKEN_PREFIX):
-        caller = await _device_caller(services, text)
+    """Whoever sent a good key or has a session; UnauthorizedError."""
+    authorization = request.headers.get("authorization")
+    if authorization is None and COOKIE in request.cookies:
+        caller = await _person_caller(request, services, request.cookies[COOKIE])
     else:
-        caller = await _key_caller(services, text)
+        scheme, _, text = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not text:
+            raise UnauthorizedError("send a key as `Authorization: Bearer KEY`, or sign in")
+        if text.startswith(TOKEN_PREFIX):
+            caller = await _device_caller(services, text)
+        else:
+            caller = await _key_caller(services, text)
     request.scope["state"]["caller"] = caller
     return caller
 
 
-async def authenticated(
-    request: Request, services: ServicesDep, _: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
-) -> Caller:
-    """As `authenticate`, declared to OpenAPI."""
-    return await authenticate(request, services)
+async def permitted(request: Request, services: ServicesDep) -> Caller:
+    """Whoever asks, once `lbs.access` lets that caller ask for this operation."""
+    caller = await authenticate(request, services)
+    check_access(caller, operation_of(request))
+    return caller
+
+
+Permitted = Annotated[Caller, Depends(permitted)]
+
+
+def operation_of(request: Request) -> str:
+    """What the access table and the audit call the operation that is asked for."""
+    return operation_name(request.scope["route"].operation_id, request.path_params)
+
+
+async def _person_caller(request: Request, services: Services, text: str) -> Caller:
+    sessions = services.sessions
+    known = sessions.remembered(text)
+    caller = known if known is not None else await run_in_threadpool(sessions.find, text)
+    if request.method not in SAFE_METHODS:
+        check_origin(request.headers, public_url=services.settings.public_url)
+    named = request.headers.get(TENANT_HEADER)
+    if named is not None and caller.tenant_id == INSTALLATION:
+        caller = await run_in_threadpool(sessions.in_tenant, caller, named)
+    return caller
 
 
 async def _key_caller(services: Services, text: str) -> Caller:
@@ -75,30 +99,9 @@ async def _device_caller(services: Services, token: str) -> Caller:
     return Caller(tenant_id=claims.tenant_id, kind=CallerKind.DEVICE, sandbox=facts.sandbox, device_id=claims.device_id)
 
 
-Authenticated = Annotated[Caller, Depends(authenticated)]
-
-
-def check_kind(caller: Caller, *kinds: CallerKind) -> None:
-    """ForbiddenError unless the caller is of one of these kinds."""
-    if caller.kind not in kinds:
-        words = (f"a {kind} key" if kind is not CallerKind.DEVICE else "a device token" for kind in kinds)
-        raise ForbiddenError(f"this needs {' or '.join(words)}")
-
-
-def _only(*kinds: CallerKind) -> Callable[[Caller], object]:
-    async def check(caller: Authenticated) -> Caller:
-        check_kind(caller, *kinds)
-        return caller
-
-    return check
-
-
-SecretCaller = Annotated[Caller, Depends(_only(CallerKind.SECRET))]
-StoreCaller = Annotated[Caller, Depends(_only(CallerKind.STORE, CallerKind.SECRET))]
-"""A store key sees its own store only: the route checks which."""
-DeviceCaller = Annotated[Caller, Depends(_only(CallerKind.DEVICE, CallerKind.SECRET))]
-"""Which device a token speaks for is checked by `own_device`."""
-AppCaller = Annotated[Caller, Depends(_only(CallerKind.PUBLISHABLE, CallerKind.DEVICE, CallerKind.SECRET))]
+def public_url_of(request: Request, services: Services) -> str:
+    """How clients reach this installation: by setting, else as this request did."""
+    return (services.settings.public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
 
 
 def own_device(caller: Caller, external_id: str) -> DeviceId:
@@ -107,6 +110,15 @@ def own_device(caller: Caller, external_id: str) -> DeviceId:
     if caller.kind is CallerKind.DEVICE and caller.device_id != device_id:
         raise ForbiddenError("this token belongs to another device")
     return device_id
+
+
+def own_store(caller: Caller, store_id: int) -> StoreId:
+    """The store a caller names; ForbiddenError if it sees others only."""
+    only = caller.only_stores
+    if only is not None and store_id not in only:
+        whose = "this key belongs to another store" if caller.kind is CallerKind.STORE else "this store is not yours"
+        raise ForbiddenError(whose)
+    return StoreId(store_id)
 
 
 async def raw_body(request: Request) -> bytes:
@@ -131,25 +143,49 @@ async def tx_slot(services: ServicesDep) -> AsyncIterator[None]:
 
 def tx(
     request: Request,
+    caller: Permitted,
     _slot: Annotated[None, Depends(tx_slot, scope="function")],
-    caller: Authenticated,
     services: ServicesDep,
     body: Annotated[bytes, Depends(raw_body)],
     calls: AfterCommit,
 ) -> Iterator[sa.Connection]:
     """One transaction that sees the caller's tenant and nothing else.
 
+    A write of a key or a person leaves its row in the audit, in this same transaction.
+
     With an Idempotency-Key it answers a repeated write from memory, by raising RememberedAnswer, and else remembers
     what the route answers, in this same transaction (see `lbs.routes`).
     """
     with services.api.begin() as connection:
         use_tenant(connection, caller.tenant_id)
-        request.scope["state"]["remember"] = recall(
+        remember = recall(
             connection, request=request, body=body, caller=caller, vault=services.vault, now=services.now()
         )
+        told = [_note(request, connection, caller, services), remember]
+        request.scope["state"]["told"] = [tell for tell in told if tell is not None]
         yield connection
     for call in calls:
         call()
 
 
 Tx = Annotated[sa.Connection, Depends(tx, scope="function")]
+
+
+def _note(request: Request, connection: sa.Connection, caller: Caller, services: Services) -> Told | None:
+    """What puts the write into the audit, once its answer is known."""
+    if request.method in SAFE_METHODS or not is_audited(caller):
+        return None
+    operation = operation_of(request)
+
+    def note(response: Response) -> None:
+        record(
+            connection,
+            tenant_id=caller.tenant_id,
+            at=services.now(),
+            actor=caller.actor,
+            operation=operation,
+            object_id=object_of(operation, request.path_params, response),
+            request_id=request_id_of(request.scope),
+        )
+
+    return note

@@ -19,11 +19,19 @@ class LbsError(Exception):
 
 
 class UnauthorizedError(LbsError):
-    """No key, or one that nobody gave out or that was revoked."""
+    """No key and no session, or one that nobody gave out, that was revoked or that has ended."""
 
 
 class ForbiddenError(LbsError):
-    """A good key that may not do this."""
+    """A good key, or somebody signed in, that may not do this."""
+
+
+class PasswordError(LbsError):
+    """A password that nobody should have; the text says the rule."""
+
+
+class ProviderUnavailableError(LbsError):
+    """The sign-in provider does not answer, or not as OpenID Connect says."""
 
 
 class NoConsentError(LbsError):
@@ -101,8 +109,12 @@ ANSWERS: Final[dict[type[Exception], Answer]] = {
     # raised by the command line's uploads only; here for completeness
     MapError: Answer(422, "invalid-map", "The column map cannot be applied"),
     UnreadableFileError: Answer(422, "unreadable-file", "The file cannot be read"),
-    UnauthorizedError: Answer(401, "unauthorized", "A valid key is needed"),
-    ForbiddenError: Answer(403, "forbidden", "This key may not do that"),
+    UnauthorizedError: Answer(401, "unauthorized", "A valid key or session is needed"),
+    ForbiddenError: Answer(403, "forbidden", "The caller may not do that"),
+    PasswordError: Answer(422, "password", "The password will not do"),
+    ProviderUnavailableError: Answer(
+        503, "provider-unavailable", "The sign-in provider does not answer", retry_after_s=5
+    ),
     NoConsentError: Answer(403, "no_consent", "The device has not consented"),
     MalformedError: Answer(422, "malformed", "The request cannot be read"),
     UnsupportedMediaTypeError: Answer(415, "unsupported-media-type", "Unsupported media type"),

@@ -11,7 +11,7 @@ from lbs.memory import store_row
 from lbs.sql import block
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     import sqlalchemy as sa
@@ -37,10 +37,17 @@ class StoredFence:
 
 
 def stores_after(
-    connection: sa.Connection, tenant_id: TenantId, *, after: int, limit: int, external_id: str | None = None
+    connection: sa.Connection,
+    tenant_id: TenantId,
+    *,
+    after: int,
+    limit: int,
+    external_id: str | None = None,
+    only: Collection[StoreId] | None = None,
 ) -> list[StoreRow]:
-    """Stores in order of ids, those after `after`."""
-    return _stores(connection, tenant_id, after=after, limit=limit, external_id=external_id)
+    """Stores in order of ids, those after `after`; with `only`, of these."""
+    store_ids = None if only is None else sorted(only)
+    return _stores(connection, tenant_id, after=after, limit=limit, external_id=external_id, store_ids=store_ids)
 
 
 def get_store(connection: sa.Connection, tenant_id: TenantId, store_id: int) -> StoreRow:
@@ -65,7 +72,7 @@ def get_fence(connection: sa.Connection, tenant_id: TenantId, fence_id: int) -> 
 
 
 def _stores(connection: sa.Connection, tenant_id: TenantId, **given: Any) -> list[StoreRow]:
-    asked = {"after": 0, "limit": 1, "store_id": None, "external_id": None, **given}
+    asked = {"after": 0, "limit": 1, "store_id": None, "store_ids": None, "external_id": None, **given}
     return [store_row(row) for row in connection.execute(block("stores_page"), {"tenant_id": tenant_id, **asked})]
 
 

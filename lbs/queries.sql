@@ -31,6 +31,7 @@ SELECT store_id, tenant_id, external_id, name, brand, categories, address, phone
 FROM geofences.stores
 WHERE tenant_id = :tenant_id AND deleted_at IS NULL AND store_id > :after
   AND (CAST(:store_id AS bigint) IS NULL OR store_id = CAST(:store_id AS bigint))
+  AND (CAST(:store_ids AS bigint[]) IS NULL OR store_id = ANY(CAST(:store_ids AS bigint[])))
   AND (CAST(:external_id AS text) IS NULL OR external_id = CAST(:external_id AS text))
 ORDER BY store_id
 LIMIT :limit

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from geofences.ids import stable_id
+from lbs.auth import INSTALLATION
 from lbs.errors import Fault, KeyReusedError, MalformedError, WriteInProgressError
 from lbs.sql import block
 from lbs.tables import remembered_writes
@@ -32,7 +33,8 @@ KEPT: Final = timedelta(hours=24)
 MAX_KEY_CHARACTERS: Final = 255
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
-Remember = Callable[["Response"], None]
+Told = Callable[["Response"], None]
+"""What happens with a route's answer within its transaction."""
 
 
 class RememberedAnswer(Exception):  # noqa: N818 - no error: it takes the place of an answer
@@ -46,19 +48,19 @@ class RememberedAnswer(Exception):  # noqa: N818 - no error: it takes the place 
 
 def recall(
     connection: sa.Connection, *, request: Request, body: bytes, caller: Caller, vault: Vault, now: datetime
-) -> Remember | None:
+) -> Told | None:
     """What to call with the route's answer, if it is to be remembered.
 
     Raises RememberedAnswer if this write was done before, KeyReusedError if its key came with another request,
     WriteInProgressError if it is being done at this moment.
     """
     key = request.headers.get(HEADER)
-    if key is None or request.method not in WRITES:
-        return None
+    if key is None or request.method not in WRITES or caller.tenant_id == INSTALLATION:
+        return None  # what has no tenant is not remembered: the table is the tenants'
     if not key.isprintable() or not 1 <= len(key) <= MAX_KEY_CHARACTERS:
         fault = Fault(f"header.{HEADER}", f"must be 1 to {MAX_KEY_CHARACTERS} printable characters")
         raise MalformedError("the Idempotency-Key cannot be used", fault)
-    name = f"{caller.kind}:{caller.device_id or caller.key_id}:{key}"
+    name = f"{caller.kind}:{caller.device_id or caller.key_id or caller.user_id}:{key}"
     lock = stable_id(b"write", caller.tenant_id, text=name)
     if not connection.execute(block("try_write_lock"), {"lock": lock}).scalar():
         raise WriteInProgressError("a write with this Idempotency-Key is being done; ask again for its answer")

@@ -1,4 +1,4 @@
-"""How a route of this API differs from FastAPI's: its body is strict JSON, and a write can be remembered.
+"""How a route differs from FastAPI's: its body is strict JSON, and a write is audited and can be remembered.
 
 FastAPI would read `NaN` as a number, take a form for JSON's bytes, and has no place where an answer and the transaction
 that made it meet; this is that place.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from lbs.remembered import Remember
+    from lbs.remembered import Told
 
 ESCAPED_NUL: Final = rb"\u0000"
 JSON_TYPE: Final = "application/json"
@@ -89,9 +89,9 @@ class Route(APIRoute):
                     raise MalformedError("the route needs a JSON body")
                 raise UnsupportedMediaTypeError(f"send the body as {JSON_TYPE}")
             response = await handle(own)
-            remember: Remember | None = own.scope["state"].get("remember")
-            if remember is not None:
-                await run_in_threadpool(remember, response)
+            told: list[Told] = own.scope["state"].get("told", [])
+            for tell in told:
+                await run_in_threadpool(tell, response)
             return response
 
         return strict

@@ -20,7 +20,10 @@ from lbs.log_line import LogLine
 from lbs.log_room import LogRoom
 from lbs.memory import ApiMemory
 from lbs.observe import Metrics
+from lbs.oidc import OidcClient
+from lbs.passwords import Passwords
 from lbs.secrets import Vault, derive
+from lbs.sessions import SessionRing
 from lbs.streams import StreamHub
 from lbs.wiring import Role, address_guard, database, redis_client, vapid_key
 
@@ -37,6 +40,7 @@ API_CONNECTIONS = 10
 TX_SLOTS = 18
 """Below twice API_CONNECTIONS, which is what the pool gives: the streams' receipts take one now and then."""
 READER_CONNECTIONS = 4
+HASHING = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,13 +52,19 @@ class Services:
     api: sa.Engine = field(repr=False)
     """Sees one tenant a transaction: what routes write and read through."""
     reader: sa.Engine = field(repr=False)
-    """Reads all tenants; used by the memory and the key ring, never by a route."""
+    """Reads all tenants; used by the memory, the key ring and `lbs.signing_in`, never by a route."""
     eraser: sa.Engine = field(repr=False)
     """Writes all tenants; used by `lbs.erasure` alone, because the API's own role may not delete the ledger."""
     redis: redis.Redis = field(repr=False)
     position_log: PositionLog
     keys: KeyRing
     tokens: DeviceTokens
+    sessions: SessionRing
+    passwords: Passwords
+    provider: OidcClient | None
+    """Where people may sign in instead of here."""
+    counter_key: bytes = field(repr=False)
+    """Hides in Redis whose attempts are counted."""
     directory: DeviceDirectory
     memory: ApiMemory
     streams: StreamHub
@@ -65,6 +75,8 @@ class Services:
     """The VAPID public key that browsers subscribe with."""
     tx_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TX_SLOTS), repr=False)
     """Requests that may hold a connection at once: never more than there are, or threads would wait for each other."""
+    hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HASHING), repr=False)
+    """Passwords that may be hashed at once: each takes 19 MiB and a core."""
     _appender: Appender | None = None
     _room: LogRoom | None = None
 
@@ -105,6 +117,8 @@ class Services:
         await self.room.close()
         await self.appender.close()
         self.redis.close()
+        if self.provider is not None:
+            self.provider.close()
         for engine in (self.api, self.reader, self.eraser):
             engine.dispose()
 
@@ -114,16 +128,21 @@ def build_services(settings: Settings, *, now: Callable[[], datetime] = clock.no
     reader = database(settings, Role.READER, pool_size=READER_CONNECTIONS)
     directory = DeviceDirectory(reader)
     client = redis_client(settings)
+    api = database(settings, Role.API, pool_size=API_CONNECTIONS)
     return Services(
         settings=settings,
         now=now,
-        api=database(settings, Role.API, pool_size=API_CONNECTIONS),
+        api=api,
         reader=reader,
         eraser=database(settings, Role.SYSTEM, pool_size=1),
         redis=client,
         position_log=PositionLog(client, prefix=settings.redis_prefix),
         keys=KeyRing(reader),
         tokens=DeviceTokens(derive(settings, "device tokens")),
+        sessions=SessionRing(reader, api, idle=timedelta(seconds=settings.session_idle_s), now=now),
+        passwords=Passwords(),
+        provider=_provider(settings),
+        counter_key=derive(settings, "sign-in counters"),
         directory=directory,
         memory=ApiMemory(reader, directory=directory, now=now),
         streams=StreamHub(reader, now=now),
@@ -131,4 +150,15 @@ def build_services(settings: Settings, *, now: Callable[[], datetime] = clock.no
         guard=address_guard(settings),
         metrics=Metrics(),
         push_key=vapid_key(settings).public_base64url,
+    )
+
+
+def _provider(settings: Settings) -> OidcClient | None:
+    if not settings.oidc_issuer or not settings.oidc_client_id:
+        return None
+    secret = settings.oidc_client_secret
+    return OidcClient(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=None if secret is None else secret.get_secret_value() or None,
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_SECRET_LENGTH = 32
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Settings(BaseSettings):
@@ -51,6 +53,23 @@ class Settings(BaseSettings):
     register_per_minute: Annotated[
         int, Field(gt=0, description="Devices that one publishable key may register a minute.")
     ] = 600
+    session_s: Annotated[float, Field(gt=0, description="How long somebody stays signed in at most.")] = 604_800
+    session_idle_s: Annotated[
+        float, Field(gt=0, description="How long somebody stays signed in without asking for anything.")
+    ] = 28_800
+    sign_ins_per_email: Annotated[
+        int, Field(gt=0, description="Attempts to sign in with one e-mail address, each quarter of an hour.")
+    ] = 10
+    sign_ins_per_address: Annotated[
+        int, Field(gt=0, description="Attempts to sign in from one network address, each quarter of an hour.")
+    ] = 100
+    oidc_issuer: Annotated[
+        str | None, Field(description="OpenID Connect provider that people may sign in at; none: passwords only.")
+    ] = None
+    oidc_client_id: Annotated[str | None, Field(description="What the provider calls this installation.")] = None
+    oidc_client_secret: Annotated[
+        SecretStr | None, Field(description="The client's secret at the provider; none: a public client.")
+    ] = None
     log_max_bytes: Annotated[
         int, Field(gt=0, description="Memory that the log may take in Redis before positions are refused.")
     ] = 1_000_000_000
@@ -66,4 +85,13 @@ class Settings(BaseSettings):
     def _secret_is_long(self) -> Self:
         if self.secret_key is not None and len(self.secret_key.get_secret_value()) < MIN_SECRET_LENGTH:
             raise ValueError(f"LBS_SECRET_KEY needs at least {MIN_SECRET_LENGTH} characters")
+        return self
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> Self:
+        if bool(self.oidc_issuer) != bool(self.oidc_client_id):
+            raise ValueError("LBS_OIDC_ISSUER and LBS_OIDC_CLIENT_ID belong together")
+        issuer = urlsplit(self.oidc_issuer or "https://")
+        if issuer.scheme != "https" and not (issuer.scheme == "http" and issuer.hostname in LOOPBACK):
+            raise ValueError("LBS_OIDC_ISSUER must be an https URL; http is for a provider on this machine")
         return self

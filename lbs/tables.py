@@ -1,4 +1,4 @@
-"""Tables of the schema `lbs`: keys and remembered writes."""
+"""Tables of the schema `lbs`: keys, people with their sessions, the audit of writes, remembered writes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ class KeyKind(StrEnum):
     PUBLISHABLE = "publishable"
     SECRET = "secret"  # noqa: S105 - the name of a kind, not a secret
     STORE = "store"
+
+
+class Role(StrEnum):
+    """What a person may do; `lbs.access` says what that is. One role a person."""
+
+    MARKETER = "marketer"
+    APPROVER = "approver"
+    STORE_MANAGER = "store_manager"
+    ANALYST = "analyst"
+    OPERATOR = "operator"
+
+
+class UserStatus(StrEnum):
+    INVITED = "invited"
+    ACTIVE = "active"
+    DISABLED = "disabled"
 
 
 keys = sa.Table(
@@ -47,5 +63,94 @@ remembered_writes = sa.Table(
     sa.Column("status", sa.Integer),
     sa.Column("body", JSONB),
     timestamp("created_at", default_now=True),
+    schema=SCHEMA,
+)
+
+
+def _tenant_if_any() -> sa.Column[int]:
+    """NULL for what belongs to the operator of the installation, who has no tenant."""
+    return sa.Column("tenant_id", sa.Integer, sa.ForeignKey("geofences.tenants.tenant_id"))
+
+
+def _owner(*, primary_key: bool = False) -> sa.Column[int]:
+    owner = sa.ForeignKey(f"{SCHEMA}.users.user_id", ondelete="CASCADE")
+    return sa.Column("user_id", sa.BigInteger, owner, primary_key=primary_key, nullable=False)
+
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("user_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    _tenant_if_any(),
+    # in small letters: one address is one person of the installation
+    sa.Column("email", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    # argon2id, with its parameters and salt
+    sa.Column("password_hash", sa.Text),
+    # `sub` at the one sign-in provider of the installation
+    sa.Column("oidc_subject", sa.Text, unique=True),
+    timestamp("created_at"),
+    sa.Column("created_by", sa.Text, nullable=False),
+    one_of("role", Role),
+    one_of("status", UserStatus),
+    sa.CheckConstraint("tenant_id IS NOT NULL OR role = 'operator'", name="installation"),
+    sa.CheckConstraint("email = lower(email)", name="email"),
+    sa.CheckConstraint(
+        "status <> 'active' OR password_hash IS NOT NULL OR oidc_subject IS NOT NULL", name="credential"
+    ),
+    schema=SCHEMA,
+)
+
+user_stores = sa.Table(
+    "user_stores",
+    metadata,
+    # the stores of a store manager
+    _owner(primary_key=True),
+    sa.Column("store_id", sa.BigInteger, sa.ForeignKey("geofences.stores.store_id"), primary_key=True),
+    tenant_column(),
+    schema=SCHEMA,
+)
+
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("hash", sa.LargeBinary, primary_key=True),
+    _owner(),
+    _tenant_if_any(),
+    timestamp("created_at"),
+    timestamp("expires_at"),
+    timestamp("used_at", nullable=True),
+    sa.Index(None, "user_id"),
+    schema=SCHEMA,
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    # of the cookie's value
+    sa.Column("hash", sa.LargeBinary, primary_key=True),
+    _owner(),
+    _tenant_if_any(),
+    timestamp("created_at"),
+    timestamp("last_seen_at"),
+    timestamp("expires_at"),
+    sa.Index(None, "user_id"),
+    schema=SCHEMA,
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    # who wrote what; rows are added and never changed
+    sa.Column("audit_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    _tenant_if_any(),
+    timestamp("at"),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("operation_id", sa.Text, nullable=False),
+    sa.Column("object_id", sa.Text),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Index(None, "tenant_id", "audit_id"),
     schema=SCHEMA,
 )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from geofences.model import StoreId
 from geofences.sql import queries
-from lbs.deps import SecretCaller, ServicesDep, Tx
+from lbs.deps import Permitted, ServicesDep, Tx
 from lbs.fields import id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.problems import declared
@@ -87,19 +87,17 @@ class Report(BaseModel):
 
 
 @router.post("", operation_id="create_campaign", status_code=201, responses=OF_EVERY_WRITE)
-def post_campaign(
-    body: CampaignDefinition, caller: SecretCaller, connection: Tx, services: ServicesDep
-) -> CampaignView:
+def post_campaign(body: CampaignDefinition, caller: Permitted, connection: Tx, services: ServicesDep) -> CampaignView:
     """Create a draft. Nothing is offered before it is submitted and approved."""
     campaign_id = create_campaign(
-        connection, tenant_id=caller.tenant_id, definition=body, created_by="secret key", now=services.now()
+        connection, tenant_id=caller.tenant_id, definition=body, created_by=caller.actor, now=services.now()
     )
     return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=campaign_id))
 
 
 @router.get("", operation_id="list_campaigns", responses=OF_EVERY_READ)
 def list_campaigns(
-    caller: SecretCaller, connection: Tx, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
+    caller: Permitted, connection: Tx, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
 ) -> Page[CampaignView]:
     """List campaigns in the order in which they were created."""
     rows = list(load_campaigns(connection, tenant_id=caller.tenant_id, after=id_after(cursor), limit=limit + 1))
@@ -111,14 +109,14 @@ def list_campaigns(
 
 
 @router.get("/{campaign_id}", operation_id="get_campaign", responses={**OF_EVERY_READ, **declared(404)})
-def read_campaign(campaign_id: str, caller: SecretCaller, connection: Tx) -> CampaignView:
+def read_campaign(campaign_id: str, caller: Permitted, connection: Tx) -> CampaignView:
     """Get one campaign."""
     return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)))
 
 
 @router.put("/{campaign_id}", operation_id="replace_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
 def put_campaign(
-    campaign_id: str, body: CampaignDefinition, caller: SecretCaller, connection: Tx, services: ServicesDep
+    campaign_id: str, body: CampaignDefinition, caller: Permitted, connection: Tx, services: ServicesDep
 ) -> CampaignView:
     """Replace a campaign that is not live; makes a new version."""
     update_campaign(
@@ -126,7 +124,7 @@ def put_campaign(
         tenant_id=caller.tenant_id,
         campaign_id=_id(campaign_id),
         definition=body,
-        actor="secret key",
+        actor=caller.actor,
         now=services.now(),
     )
     return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)))
@@ -138,23 +136,21 @@ def put_campaign(
     status_code=201,
     responses={**OF_EVERY_WRITE, **declared(404)},
 )
-def clone_campaign(campaign_id: str, caller: SecretCaller, connection: Tx, services: ServicesDep) -> CampaignView:
+def clone_campaign(campaign_id: str, caller: Permitted, connection: Tx, services: ServicesDep) -> CampaignView:
     """Make a new draft that says the same."""
     stored = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id))
     return post_campaign(stored.campaign.definition, caller, connection, services)
 
 
 @router.post("/{campaign_id}/{move}", operation_id="move_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
-def post_move(
-    campaign_id: str, move: Move, caller: SecretCaller, connection: Tx, services: ServicesDep
-) -> CampaignState:
+def post_move(campaign_id: str, move: Move, caller: Permitted, connection: Tx, services: ServicesDep) -> CampaignState:
     """Take a campaign one step on: draft, submitted, live, paused, ended, archived. `stop` expires what is queued."""
     status = move_campaign(
         connection,
         tenant_id=caller.tenant_id,
         campaign_id=_id(campaign_id),
         move=move,
-        actor="secret key",
+        actor=caller.actor,
         now=services.now(),
     )
     return CampaignState(campaign_id=campaign_id, status=status)
@@ -163,7 +159,7 @@ def post_move(
 @router.get("/{campaign_id}/windows", operation_id="preview_windows", responses={**OF_EVERY_READ, **declared(404)})
 def preview_windows(
     campaign_id: str,
-    caller: SecretCaller,
+    caller: Permitted,
     connection: Tx,
     services: ServicesDep,
     store_id: Annotated[str, Query(description="The store whose time and opening hours count.")],
@@ -192,7 +188,7 @@ def preview_windows(
 
 
 @router.get("/{campaign_id}/report", operation_id="report_campaign", responses={**OF_EVERY_READ, **declared(404)})
-def report(campaign_id: str, caller: SecretCaller, connection: Tx) -> Report:
+def report(campaign_id: str, caller: Permitted, connection: Tx) -> Report:
     """Count decisions by outcome and gate, and notifications by channel and state."""
     campaign = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)).campaign
     made = Report(campaign_id=campaign_id, decisions={}, suppressed={}, notifications={})

@@ -13,7 +13,7 @@ from geofences.model import DeviceId
 from geofences.store import Device, device_id_for, find_device
 from lbs.auth import Caller, CallerKind
 from lbs.channels import channels_of
-from lbs.deps import AfterCommit, AppCaller, DeviceCaller, SecretCaller, ServicesDep, Tx, own_device
+from lbs.deps import AfterCommit, Permitted, ServicesDep, Tx, own_device
 from lbs.devices import (
     ConsentBody,
     DeviceChange,
@@ -110,7 +110,7 @@ class Erased(BaseModel):
 )
 def register_device(
     body: DeviceBody,
-    caller: AppCaller,
+    caller: Permitted,
     connection: Tx,
     services: ServicesDep,
     after: AfterCommit,
@@ -136,7 +136,7 @@ def register_device(
 
 
 @router.get("/{device_id}", operation_id="get_device", responses={**OF_EVERY_READ, **declared(404)})
-def read_device(device_id: str, caller: DeviceCaller, connection: Tx) -> DeviceView:
+def read_device(device_id: str, caller: Permitted, connection: Tx) -> DeviceView:
     """Get a device."""
     own_device(caller, device_id)
     return _view(connection, find_device(connection, tenant_id=caller.tenant_id, external_id=device_id))
@@ -146,7 +146,7 @@ def read_device(device_id: str, caller: DeviceCaller, connection: Tx) -> DeviceV
 def patch_device(
     device_id: str,
     body: DeviceChange,
-    caller: DeviceCaller,
+    caller: Permitted,
     connection: Tx,
     services: ServicesDep,
     after: AfterCommit,
@@ -160,7 +160,7 @@ def patch_device(
 
 @router.delete("/{device_id}", operation_id="erase_device", responses={**OF_EVERY_WRITE, **declared(404)})
 def delete_device(
-    device_id: str, caller: DeviceCaller, connection: Tx, services: ServicesDep, after: AfterCommit
+    device_id: str, caller: Permitted, connection: Tx, services: ServicesDep, after: AfterCommit
 ) -> Erased:
     """Erase all that is stored of a device."""
     internal_id = own_device(caller, device_id)
@@ -179,7 +179,7 @@ def delete_device(
     responses={**OF_EVERY_WRITE, **declared(404)},
 )
 def revoke_device_tokens(
-    device_id: str, caller: SecretCaller, connection: Tx, services: ServicesDep, after: AfterCommit
+    device_id: str, caller: Permitted, connection: Tx, services: ServicesDep, after: AfterCommit
 ) -> Response:
     """Make all tokens of a device useless; registering it again with a secret key gives a new one."""
     device = find_device(connection, tenant_id=caller.tenant_id, external_id=device_id)
@@ -189,7 +189,7 @@ def revoke_device_tokens(
 
 
 @router.get("/{device_id}/export", operation_id="export_device", responses={**OF_EVERY_READ, **declared(404)})
-def export_device(device_id: str, caller: DeviceCaller, connection: Tx) -> DeviceExport:
+def export_device(device_id: str, caller: Permitted, connection: Tx) -> DeviceExport:
     """Get all that is stored of a device."""
     internal_id = own_device(caller, device_id)
     device = find_device(connection, tenant_id=caller.tenant_id, external_id=device_id)

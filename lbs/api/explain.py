@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from geofences.model import FenceId, StoreId
 from geofences.store import find_device
-from lbs.deps import SecretCaller, ServicesDep, Tx
+from lbs.deps import Permitted, ServicesDep, Tx
 from lbs.fields import ExternalId, Instant, id_of
 from lbs.paging import DEFAULT_LIMIT, Limit
 from lbs.problems import declared
@@ -123,7 +123,7 @@ class DryRunView(BaseModel):
 @router.get("/{campaign_id}/explain", operation_id="explain_campaign", responses={**OF_EVERY_READ, **declared(404)})
 def explain_campaign(
     campaign_id: str,
-    caller: SecretCaller,
+    caller: Permitted,
     connection: Tx,
     services: ServicesDep,
     device_id: Annotated[ExternalId | None, Query(description="Whose decisions; none: anybody's, supposed.")] = None,
@@ -159,7 +159,7 @@ def explain_campaign(
 
 @router.post("/{campaign_id}/dry-run", operation_id="dry_run_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
 def dry_run_campaign(
-    campaign_id: str, body: DryRunBody, caller: SecretCaller, connection: Tx, services: ServicesDep
+    campaign_id: str, body: DryRunBody, caller: Permitted, connection: Tx, services: ServicesDep
 ) -> DryRunView:
     """Ask the rules about the visits of the last days, as if the campaign had been live. Changes and sends nothing."""
     campaign = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)).campaign

@@ -12,7 +12,7 @@ from geofences.cover import cover
 from geofences.index import FenceIndex, confidence
 from geofences.model import FenceKind, TenantId
 from geofences.visits import to_us
-from lbs.deps import AppCaller, SecretCaller, ServicesDep
+from lbs.deps import Permitted, ServicesDep
 from lbs.fields import Latitude, Longitude
 from lbs.routes import OF_EVERY_WRITE, Route
 from lbs.shapes import ShapeBody, shape_fields
@@ -69,13 +69,13 @@ class PreviewAnswer(BaseModel):
 
 
 @router.post("/match", operation_id="match_fences", responses=OF_EVERY_WRITE)
-def match_fences(body: MatchBody, caller: AppCaller, services: ServicesDep) -> MatchAnswer:
+def match_fences(body: MatchBody, caller: Permitted, services: ServicesDep) -> MatchAnswer:
     """Find the fences that hold each position. Nothing is stored and no visit begins."""
     return MatchAnswer(items=_match(services.memory.fences.index, caller.tenant_id, body.positions, services.now()))
 
 
 @router.post("/preview", operation_id="preview_fence", responses=OF_EVERY_WRITE)
-def preview_fence(body: ShapeBody, _: SecretCaller) -> PreviewAnswer:
+def preview_fence(body: ShapeBody, _: Permitted) -> PreviewAnswer:
     """Clean a geometry and show its area and the very cells that the engine would use. Nothing is stored."""
     shape, warnings = body.to_shape()
     cells = cover(shape)

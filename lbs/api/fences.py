@@ -12,7 +12,7 @@ from geofences.errors import ConflictError
 from geofences.model import SETTINGS_AT_MOST, FenceId, StoreId, TenantId
 from geofences.places import FenceInput, delete_fences, put_fences
 from lbs.auth import Caller
-from lbs.deps import SecretCaller, ServicesDep, Tx
+from lbs.deps import Permitted, ServicesDep, Tx
 from lbs.errors import Fault, MalformedError
 from lbs.fields import INT64_MAX, ExternalId, ShortText, id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
@@ -103,7 +103,7 @@ class FenceView(BaseModel):
 
 
 @router.post("", operation_id="create_fence", status_code=201, responses=OF_EVERY_WRITE)
-def create_fence(body: FenceBody, caller: SecretCaller, connection: Tx, services: ServicesDep) -> FenceView:
+def create_fence(body: FenceBody, caller: Permitted, connection: Tx, services: ServicesDep) -> FenceView:
     """Create a fence. It is in force everywhere from `effective_at` on."""
     if fences_after(connection, caller.tenant_id, after=0, limit=1, external_id=body.external_id):
         raise ConflictError(f"a fence with external_id {body.external_id!r} exists already")
@@ -112,7 +112,7 @@ def create_fence(body: FenceBody, caller: SecretCaller, connection: Tx, services
 
 @router.get("", operation_id="list_fences", responses=OF_EVERY_READ)
 def list_fences(
-    caller: SecretCaller,
+    caller: Permitted,
     connection: Tx,
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
@@ -125,14 +125,14 @@ def list_fences(
 
 
 @router.get("/{fence_id}", operation_id="get_fence", responses={**OF_EVERY_READ, **declared(404)})
-def read_fence(fence_id: str, caller: SecretCaller, connection: Tx) -> FenceView:
+def read_fence(fence_id: str, caller: Permitted, connection: Tx) -> FenceView:
     """Get the newest version of a fence."""
     return FenceView.of(get_fence(connection, caller.tenant_id, id_of(fence_id, "fence")))
 
 
 @router.put("/{fence_id}", operation_id="replace_fence", responses={**OF_EVERY_WRITE, **declared(404)})
 def replace_fence(
-    fence_id: str, body: FenceBody, caller: SecretCaller, connection: Tx, services: ServicesDep
+    fence_id: str, body: FenceBody, caller: Permitted, connection: Tx, services: ServicesDep
 ) -> FenceView:
     """Replace a fence; its `external_id` stays. Visits under way are judged anew by the new version."""
     before = get_fence(connection, caller.tenant_id, id_of(fence_id, "fence"))
@@ -144,7 +144,7 @@ def replace_fence(
 @router.delete(
     "/{fence_id}", operation_id="delete_fence", status_code=204, responses={**OF_EVERY_WRITE, **declared(404)}
 )
-def delete_fence(fence_id: str, caller: SecretCaller, connection: Tx, services: ServicesDep) -> Response:
+def delete_fence(fence_id: str, caller: Permitted, connection: Tx, services: ServicesDep) -> Response:
     """Delete a fence; whoever is inside leaves with `fence_changed`."""
     fence = get_fence(connection, caller.tenant_id, id_of(fence_id, "fence"))
     now = services.now()

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from geofences.model import DeviceId, TenantId
 from geofences.store import use_tenant
 from lbs.auth import CallerKind
-from lbs.deps import DeviceCaller, ServicesDep, Tx, own_device
+from lbs.deps import Permitted, ServicesDep, Tx, own_device
 from lbs.errors import Fault, ForbiddenError, MalformedError
 from lbs.fields import INT64_MAX, ExternalId
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, place_of
@@ -76,7 +76,7 @@ class ReceiptView(BaseModel):
 @router.get("/devices/{device_id}/inbox", operation_id="read_inbox", responses=OF_EVERY_READ)
 def get_inbox(
     device_id: str,
-    caller: DeviceCaller,
+    caller: Permitted,
     connection: Tx,
     services: ServicesDep,
     limit: Limit = DEFAULT_LIMIT,
@@ -104,7 +104,7 @@ def get_inbox(
 )
 async def stream_inbox(
     device_id: str,
-    caller: DeviceCaller,
+    caller: Permitted,
     services: ServicesDep,
     last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None,
 ) -> Response:
@@ -135,7 +135,7 @@ def _mark_delivered(services: Services, tenant_id: TenantId, device_id: DeviceId
 
 
 @router.post("/receipts", operation_id="post_receipt", responses={**OF_EVERY_WRITE, **declared(404)})
-def post_receipt(body: ReceiptBody, caller: DeviceCaller, connection: Tx, services: ServicesDep) -> ReceiptView:
+def post_receipt(body: ReceiptBody, caller: Permitted, connection: Tx, services: ServicesDep) -> ReceiptView:
     """Tell what became of a message on the phone."""
     if body.device_id is not None:
         device = own_device(caller, body.device_id)

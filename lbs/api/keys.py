@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from geofences.model import StoreId
 from lbs.auth import new_key, revoke_key
-from lbs.deps import AfterCommit, SecretCaller, ServicesDep, Tx
+from lbs.deps import AfterCommit, Permitted, ServicesDep, Tx
 from lbs.fields import id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.problems import declared
@@ -56,7 +56,7 @@ class CreatedKey(BaseModel):
 
 
 @router.post("", operation_id="create_key", status_code=201, responses={**OF_EVERY_WRITE, **declared(404)})
-def create_key(body: KeyBody, caller: SecretCaller, connection: Tx) -> CreatedKey:
+def create_key(body: KeyBody, caller: Permitted, connection: Tx) -> CreatedKey:
     """Make a key."""
     store_id = None if body.store_id is None else StoreId(id_of(body.store_id, "store"))
     made = new_key(connection, tenant_id=caller.tenant_id, kind=body.kind, store_id=store_id)
@@ -67,7 +67,7 @@ def create_key(body: KeyBody, caller: SecretCaller, connection: Tx) -> CreatedKe
 
 @router.get("", operation_id="list_keys", responses=OF_EVERY_READ)
 def list_keys(
-    caller: SecretCaller, connection: Tx, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
+    caller: Permitted, connection: Tx, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
 ) -> Page[KeyView]:
     """List keys, revoked ones too."""
     rows = connection.execute(
@@ -94,9 +94,7 @@ def list_keys(
 
 
 @router.delete("/{key_id}", operation_id="revoke_key", status_code=204, responses={**OF_EVERY_WRITE, **declared(404)})
-def delete_key(
-    key_id: str, caller: SecretCaller, connection: Tx, services: ServicesDep, after: AfterCommit
-) -> Response:
+def delete_key(key_id: str, caller: Permitted, connection: Tx, services: ServicesDep, after: AfterCommit) -> Response:
     """Revoke a key: at once in this process, within 5 s in every other."""
     digest = revoke_key(connection, tenant_id=caller.tenant_id, key_id=id_of(key_id, "key"), now=services.now())
     after.append(lambda: services.keys.forget(digest))

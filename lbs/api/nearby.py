@@ -7,10 +7,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from geofences.errors import NotFoundError
-from geofences.model import StoreId
 from geofences.nearby import StoreQuery, StoreRow
 from geofences.zones import zone
-from lbs.deps import AppCaller, ServicesDep
+from lbs.deps import Permitted, ServicesDep, own_store
 from lbs.fields import Instant, Latitude, Longitude, ShortText, id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page
 from lbs.places_found import cursor_of_place, origin_of, place_of_cursor
@@ -33,7 +32,7 @@ class OpenAnswer(BaseModel):
 
 @router.get("/nearby", operation_id="stores_nearby", responses={**OF_EVERY_READ, **declared(404)})
 def stores_nearby(
-    caller: AppCaller,
+    caller: Permitted,
     services: ServicesDep,
     lat: Annotated[Latitude | None, Query()] = None,
     lng: Annotated[Longitude | None, Query()] = None,
@@ -76,12 +75,12 @@ def stores_nearby(
 @router.get("/{store_id}/open", operation_id="store_open", responses={**OF_EVERY_READ, **declared(404)})
 def store_open(
     store_id: str,
-    caller: AppCaller,
+    caller: Permitted,
     services: ServicesDep,
     at: Annotated[Instant | None, Query(description="None: now.")] = None,
 ) -> OpenAnswer:
     """Say whether a store is open, in its own time zone."""
-    store = services.memory.stores.get(caller.tenant_id, StoreId(id_of(store_id, "store")))
+    store = services.memory.stores.get(caller.tenant_id, own_store(caller, id_of(store_id, "store")))
     if store is None:
         raise NotFoundError(f"no store {store_id}")
     hours = hours_of(store)

@@ -12,7 +12,7 @@ from geofences.nearby import Near, StoreQuery, StoreRow
 from geofences.sql import queries
 from geofences.zones import zone
 from lbs.auth import Caller
-from lbs.deps import AppCaller, ServicesDep, Tx
+from lbs.deps import Permitted, ServicesDep, Tx
 from lbs.fields import Instant, Latitude, Longitude, ShortText
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page
 from lbs.places_found import cursor_of_place, origin_of, place_of_cursor
@@ -59,7 +59,7 @@ class NearOffersView(NearStoreView):
 
 @router.get("/nearby", operation_id="offers_nearby", responses={**OF_EVERY_READ, **declared(404)})
 def offers_nearby(
-    caller: AppCaller,
+    caller: Permitted,
     services: ServicesDep,
     connection: Tx,
     lat: Annotated[Latitude | None, Query()] = None,

@@ -12,8 +12,9 @@ from geofences.model import DeviceId
 from geofences.store import create_devices, device_id_for, use_tenant
 from geofences.tables import ConsentSource, Purpose
 from geofences.visits import to_us
+from lbs.access import check_access
 from lbs.auth import Caller, CallerKind
-from lbs.deps import authenticate, check_kind, own_device, services_of
+from lbs.deps import authenticate, own_device, services_of
 from lbs.directory import DeviceFacts
 from lbs.errors import ForbiddenError, NoConsentError, UnsupportedMediaTypeError
 from lbs.ingest import MSGPACK_TYPES, IngestAnswer, PositionsBody, decode, judge
@@ -65,7 +66,7 @@ async def send_positions(request: Request) -> Response:
     # the framework's dependencies would cost more than all of the work below
     services = services_of(request)
     caller = await authenticate(request, services)
-    check_kind(caller, CallerKind.DEVICE, CallerKind.SECRET, CallerKind.PUBLISHABLE)
+    check_access(caller, "send_positions")
     services.appender.check_room()
     kind = media_type(request)
     packed = kind in MSGPACK_TYPES

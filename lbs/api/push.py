@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from lbs.deps import AppCaller, ServicesDep
+from lbs.deps import Permitted, ServicesDep
 from lbs.routes import OF_EVERY_READ, Route
 
 router = APIRouter(prefix="/v1/push", tags=["devices"], route_class=Route)
@@ -16,6 +16,6 @@ class PushKey(BaseModel):
 
 
 @router.get("/key", operation_id="push_key", responses=OF_EVERY_READ)
-async def push_key(_: AppCaller, services: ServicesDep) -> PushKey:
+async def push_key(_: Permitted, services: ServicesDep) -> PushKey:
     """Get the key that browsers subscribe with."""
     return PushKey(public_key=services.push_key)

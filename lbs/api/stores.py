@@ -9,7 +9,7 @@ from geofences.errors import ConflictError
 from geofences.model import LatLng, StoreId
 from geofences.places import StoreInput, delete_stores, put_stores
 from geofences.zones import zone, zone_at
-from lbs.deps import SecretCaller, ServicesDep, Tx
+from lbs.deps import Permitted, ServicesDep, Tx, own_store
 from lbs.fields import ExternalId, JsonObject, Latitude, Longitude, LongText, ShortText, Timezone, id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.places import get_store, stores_after
@@ -63,7 +63,7 @@ class StoreBody(BaseModel):
 
 
 @router.post("", operation_id="create_store", status_code=201, responses=OF_EVERY_WRITE)
-def create_store(body: StoreBody, caller: SecretCaller, connection: Tx, services: ServicesDep) -> StoreView:
+def create_store(body: StoreBody, caller: Permitted, connection: Tx, services: ServicesDep) -> StoreView:
     """Create a store. Without `timezone` it gets the zone of its place."""
     if stores_after(connection, caller.tenant_id, after=0, limit=1, external_id=body.external_id):
         raise ConflictError(f"a store with external_id {body.external_id!r} exists already")
@@ -74,27 +74,35 @@ def create_store(body: StoreBody, caller: SecretCaller, connection: Tx, services
 
 @router.get("", operation_id="list_stores", responses=OF_EVERY_READ)
 def list_stores(
-    caller: SecretCaller,
+    caller: Permitted,
     connection: Tx,
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
     external_id: Annotated[ExternalId | None, Query(description="Only the store of this external id.")] = None,
 ) -> Page[StoreView]:
-    """List stores in the order in which they were created."""
-    rows = stores_after(connection, caller.tenant_id, after=id_after(cursor), limit=limit + 1, external_id=external_id)
+    """List stores in the order in which they were created; a store manager and a store key see their own."""
+    rows = stores_after(
+        connection,
+        caller.tenant_id,
+        after=id_after(cursor),
+        limit=limit + 1,
+        external_id=external_id,
+        only=caller.only_stores,
+    )
     page, more = cut(rows, limit)
     return Page(items=[StoreView.of(row) for row in page], next_cursor=cursor_of(page[-1].store_id) if more else None)
 
 
 @router.get("/{store_id}", operation_id="get_store", responses={**OF_EVERY_READ, **declared(404)})
-def read_store(store_id: str, caller: SecretCaller, connection: Tx) -> StoreView:
+def read_store(store_id: str, caller: Permitted, connection: Tx) -> StoreView:
     """Get one store."""
-    return StoreView.of(get_store(connection, caller.tenant_id, id_of(store_id, "store")))
+    number = own_store(caller, id_of(store_id, "store"))
+    return StoreView.of(get_store(connection, caller.tenant_id, number))
 
 
 @router.put("/{store_id}", operation_id="replace_store", responses={**OF_EVERY_WRITE, **declared(404)})
 def replace_store(
-    store_id: str, body: StoreBody, caller: SecretCaller, connection: Tx, services: ServicesDep
+    store_id: str, body: StoreBody, caller: Permitted, connection: Tx, services: ServicesDep
 ) -> StoreView:
     """Replace all that is known of a store; its `external_id` stays."""
     before = get_store(connection, caller.tenant_id, id_of(store_id, "store"))
@@ -107,7 +115,7 @@ def replace_store(
 @router.delete(
     "/{store_id}", operation_id="delete_store", status_code=204, responses={**OF_EVERY_WRITE, **declared(404)}
 )
-def delete_store(store_id: str, caller: SecretCaller, connection: Tx, services: ServicesDep) -> Response:
+def delete_store(store_id: str, caller: Permitted, connection: Tx, services: ServicesDep) -> Response:
     """Delete a store together with its fences; whoever is inside leaves with `fence_changed`."""
     store = get_store(connection, caller.tenant_id, id_of(store_id, "store"))
     now = services.now()

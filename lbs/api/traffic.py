@@ -11,11 +11,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from geofences.model import StoreId
 from geofences.traffic import MIN_VISIT_S, HourOfTraffic, hourly_traffic
-from lbs.auth import Caller, CallerKind
-from lbs.deps import ServicesDep, StoreCaller, Tx
-from lbs.errors import Fault, ForbiddenError, MalformedError
+from lbs.deps import Permitted, ServicesDep, Tx, own_store
+from lbs.errors import Fault, MalformedError
 from lbs.fields import Instant, id_of
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, Route
@@ -51,7 +49,7 @@ class HourlyTraffic(BaseModel):
 )
 def hours(
     store_id: str,
-    caller: StoreCaller,
+    caller: Permitted,
     connection: Tx,
     services: ServicesDep,
     start: Annotated[Instant, Query(description="The first hour begins at or after it.")],
@@ -59,8 +57,7 @@ def hours(
     format: Annotated[Literal["json", "csv"], Query()] = "json",  # noqa: A002 - the parameter's public name
 ) -> HourlyTraffic | Response:
     """Visits, visitors and median dwell of a store for every local hour; days have 23 or 25 when clocks change."""
-    number = StoreId(id_of(store_id, "store"))
-    _check_store(caller, number)
+    number = own_store(caller, id_of(store_id, "store"))
     k = services.settings.k_anonymity
     try:
         found = hourly_traffic(connection, store_id=number, start=start, end=end, k=k)
@@ -86,11 +83,6 @@ def hours(
             for hour in found
         ],
     )
-
-
-def _check_store(caller: Caller, store_id: StoreId) -> None:
-    if caller.kind is CallerKind.STORE and caller.store_id != store_id:
-        raise ForbiddenError("this key belongs to another store")
 
 
 def _csv(found: list[HourOfTraffic]) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from lbs.deps import SecretCaller, ServicesDep, Tx
+from lbs.deps import Permitted, ServicesDep, Tx
 from lbs.fields import id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.problems import declared
@@ -53,7 +53,7 @@ class WebhookWithSecret(WebhookView):
 
 
 @router.post("", operation_id="create_webhook", status_code=201, responses=OF_EVERY_WRITE)
-def create_webhook(body: WebhookBody, caller: SecretCaller, connection: Tx, services: ServicesDep) -> WebhookWithSecret:
+def create_webhook(body: WebhookBody, caller: Permitted, connection: Tx, services: ServicesDep) -> WebhookWithSecret:
     """Register a webhook and get its secret."""
     services.guard.check_url(body.url)
     webhook, secret = add_webhook(connection, tenant_id=caller.tenant_id, url=body.url, vault=services.vault)
@@ -62,7 +62,7 @@ def create_webhook(body: WebhookBody, caller: SecretCaller, connection: Tx, serv
 
 @router.get("", operation_id="list_webhooks", responses=OF_EVERY_READ)
 def list_webhooks(
-    caller: SecretCaller, connection: Tx, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
+    caller: Permitted, connection: Tx, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
 ) -> Page[WebhookView]:
     """List webhooks, without their secrets."""
     rows = webhooks_after(connection, caller.tenant_id, after=id_after(cursor), limit=limit + 1)
@@ -73,7 +73,7 @@ def list_webhooks(
 
 
 @router.get("/{webhook_id}", operation_id="get_webhook", responses={**OF_EVERY_READ, **declared(404)})
-def read_webhook(webhook_id: str, caller: SecretCaller, connection: Tx, services: ServicesDep) -> WebhookWithSecret:
+def read_webhook(webhook_id: str, caller: Permitted, connection: Tx, services: ServicesDep) -> WebhookWithSecret:
     """Get a webhook with its secret."""
     webhook = get_webhook(connection, caller.tenant_id, id_of(webhook_id, "webhook"))
     secret = services.vault.unseal(webhook.sealed[0]).decode()
@@ -82,7 +82,7 @@ def read_webhook(webhook_id: str, caller: SecretCaller, connection: Tx, services
 
 @router.put("/{webhook_id}", operation_id="move_webhook", responses={**OF_EVERY_WRITE, **declared(404)})
 def replace_webhook(
-    webhook_id: str, body: WebhookBody, caller: SecretCaller, connection: Tx, services: ServicesDep
+    webhook_id: str, body: WebhookBody, caller: Permitted, connection: Tx, services: ServicesDep
 ) -> WebhookView:
     """Give a webhook another URL; its secret stays, and it works again if it was paused."""
     services.guard.check_url(body.url)
@@ -93,7 +93,7 @@ def replace_webhook(
 @router.delete(
     "/{webhook_id}", operation_id="delete_webhook", status_code=204, responses={**OF_EVERY_WRITE, **declared(404)}
 )
-def delete_webhook(webhook_id: str, caller: SecretCaller, connection: Tx) -> Response:
+def delete_webhook(webhook_id: str, caller: Permitted, connection: Tx) -> Response:
     """Delete a webhook; channels that lead there are dropped at the next attempt."""
     remove_webhook(connection, tenant_id=caller.tenant_id, webhook_id=id_of(webhook_id, "webhook"))
     return Response(status_code=204)

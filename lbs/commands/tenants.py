@@ -63,12 +63,8 @@ def key_create(
     as_json: Json = False,
 ) -> None:
     """Create one more key. It is shown once: only its hash is stored."""
-    import sqlalchemy as sa  # noqa: PLC0415
-
-    from geofences.errors import NotFoundError  # noqa: PLC0415
     from geofences.store import find_tenant  # noqa: PLC0415
-    from geofences.tables import stores  # noqa: PLC0415
-    from lbs.auth import create_key  # noqa: PLC0415
+    from lbs.auth import create_key, find_store  # noqa: PLC0415
     from lbs.tables import KeyKind  # noqa: PLC0415
     from lbs.wiring import Role, database  # noqa: PLC0415
 
@@ -77,14 +73,7 @@ def key_create(
     settings = resolve(Settings(), with_redis=False)
     with database(settings, Role.SYSTEM).begin() as connection:
         owner = find_tenant(connection, tenant)
-        store_id = None
-        if store is not None:
-            wanted = sa.select(stores.c.store_id).where(
-                stores.c.tenant_id == owner.tenant_id, stores.c.external_id == store, stores.c.deleted_at.is_(None)
-            )
-            store_id = connection.execute(wanted).scalar()
-            if store_id is None:
-                raise NotFoundError(f"the tenant has no store {store!r}")
+        store_id = None if store is None else find_store(connection, owner.tenant_id, store)
         key = create_key(connection, owner.tenant_id, KeyKind(kind), store_id)
     found = {"key": key, "kind": kind, "tenant_id": owner.tenant_id, "store_external_id": store}
     answer(found, as_json=as_json, text=f"{kind} key: {key}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lbs.access import ACCESS, ANYBODY, WORDS
 from lbs.daemon_metrics import EngineMetrics, WorkerMetrics
 from lbs.observe import Metrics
 from lbs.settings import Settings
@@ -60,6 +61,16 @@ def test_exactly_the_routes_that_exist_are_listed() -> None:
     listed = ROUTE_ROW.findall(read("http.md"))
     existing = [(method.upper(), path) for path, methods in document()["paths"].items() for method in methods]
     assert sorted(listed) == sorted(existing)
+
+
+def test_the_guide_shows_who_may_ask_for_what_as_it_is() -> None:
+    text = (ROOT / "docs" / "how-to" / "people.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `[A-Z]+ /[^`]*` \| `([\w:]+)` \|(.*)\|$", text, re.MULTILINE)
+    shown = {
+        name: {who for who, cell in zip(WORDS, cells.split("|"), strict=True) if cell.strip() == "x"}
+        for name, cells in rows
+    }
+    assert shown == {name: set(who) for name, who in ACCESS.items() if who != ANYBODY}
 
 
 def test_exactly_the_commands_that_exist_are_listed() -> None:

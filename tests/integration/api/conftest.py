@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def api(new_database_url: Callable[[], str], redis_url: str) -> Iterator[Api]:
-    with running_api(settings_for(new_database_url(), redis_url)) as running:
+    with running_api(settings_for(new_database_url(), redis_url, sign_ins_per_address=100_000)) as running:
         wait_for(lambda: running.services.memory.ready)
         yield running
 

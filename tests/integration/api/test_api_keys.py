@@ -12,9 +12,10 @@ import lbs.tables  # noqa: F401 - so that all tables are known
 import offers.tables  # noqa: F401
 from geofences.store import use_tenant
 from geofences.tables import metadata
-from lbs.auth import hash_key
-from lbs.tables import KeyKind, keys
+from lbs.auth import INSTALLATION, hash_key
+from lbs.tables import KeyKind, audit, invitations, keys, sessions, users
 from tests.support.api import HELSINKI, LOCATED, Api, TestTenant, position, problem, wait_for
+from tests.support.people import installer, person
 
 if TYPE_CHECKING:
     import httpx
@@ -182,6 +183,9 @@ def filled(api: Api, tenant: TestTenant) -> TestTenant:
     tenant.secret.post("/v1/fences", json={"external_id": "fence-1", "center": HELSINKI, "radius_m": 100})
     tenant.secret.post("/v1/webhooks", json={"url": "https://partner.example/"}, headers={"Idempotency-Key": "k"})
     tenant.device("phone", consents=[LOCATED], channels=[{"type": "fcm", "address": {"token": "t"}}])
+    store_id = tenant.secret.get("/v1/stores").json()["items"][0]["store_id"]
+    person(tenant, "store_manager", store_ids=[store_id])
+    installer(api)
     assert api.services is not None
     return tenant
 
@@ -193,6 +197,7 @@ def visible(connection: sa.Connection, table: sa.Table) -> int:
 def test_the_role_of_the_api_sees_its_tenant_and_no_other(api: Api, filled: TestTenant) -> None:
     with_rows = {"stores", "fences", "fence_versions", "fence_cells", "devices", "consents", "changes", "channels"}
     with_rows |= {"webhooks", "keys", "remembered_writes", "tenants"}
+    with_rows |= {"users", "user_stores", "invitations", "sessions", "audit"}
     for table in TENANT_TABLES:
         with api.services.api.connect() as connection:
             assert visible(connection, table) == 0, f"{table} without a tenant"
@@ -204,6 +209,25 @@ def test_the_role_of_the_api_sees_its_tenant_and_no_other(api: Api, filled: Test
             use_tenant(connection, api.tenant().tenant_id)
             expected = {"keys": 2, "tenants": 1}.get(table.name, 0)
             assert visible(connection, table) == expected, f"{table} as another tenant"
+
+
+def test_people_of_no_tenant_are_seen_as_the_installation_and_by_no_tenant(api: Api, filled: TestTenant) -> None:
+    for table in (users, invitations, sessions, audit):
+        with api.services.api.connect() as connection:
+            use_tenant(connection, INSTALLATION)
+            assert set(connection.execute(sa.select(table.c.tenant_id)).scalars()) == {None}, table
+        with api.services.api.connect() as connection:
+            use_tenant(connection, filled.tenant_id)
+            assert None not in set(connection.execute(sa.select(table.c.tenant_id)).scalars()), table
+
+
+@pytest.mark.parametrize("statement", ["UPDATE lbs.audit SET actor = 'nobody'", "DELETE FROM lbs.audit"])
+def test_the_audit_can_be_added_to_and_not_changed(api: Api, filled: TestTenant, statement: str) -> None:
+    for engine in (api.services.api, api.system):
+        with engine.connect() as connection:
+            use_tenant(connection, filled.tenant_id)
+            with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+                connection.execute(sa.text(statement))
 
 
 def test_the_role_of_the_api_cannot_write_for_another_tenant(api: Api, filled: TestTenant) -> None:

@@ -23,6 +23,7 @@ from lbs.errors import NotReadyError
 from lbs.sql import block
 from offers.book import OfferBook
 from offers.store import load_campaigns
+from offers.timetable import Timetable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +59,8 @@ class ApiMemory:
         self._fences = FenceSnapshot(now=now)
         self._stores = StoreSnapshot()
         self._offers = OfferBook()
+        self.timetable = Timetable()
+        """Of this moment: for searches that ask about now."""
         self._number = 0
         self._loaded = False
         self._fresh_s = -float("inf")

@@ -92,7 +92,7 @@ class OpeningHours:
         """
         calendar = country.upper() if country else None
         # the place is part of the cache's key only where it matters: a chain's stores share their texts
-        needs_place = _SUN.search(text) or (calendar is None and _HOLIDAY.search(text))
+        needs_place = depends_on_place(text) if calendar is None else _SUN.search(text)
         rules = _read(text, calendar, location, zone) if needs_place else _read(text, calendar, None, None)
         return cls(text=text, zone=zone, country=calendar, location=location, _rules=rules)
 
@@ -107,7 +107,7 @@ class OpeningHours:
 
     def state(self, at: datetime) -> State:
         """Open, closed or unknown at an aware instant."""
-        local = _wall_minute(at, self.zone)
+        local = wall_minute(at, self.zone)
         repeated = overlap(at, self.zone)
         if repeated is None:
             return self._state_at(local)
@@ -122,7 +122,7 @@ class OpeningHours:
         """The first UTC instant after an aware `at` with another state; None if there is none within `HORIZON`."""
         now = self.state(at)
         repeated = overlap(at, self.zone)
-        local = _wall_minute(at, self.zone) if repeated is None else repeated[0] - _MINUTE
+        local = wall_minute(at, self.zone) if repeated is None else repeated[0] - _MINUTE
         waiting: list[datetime] = []  # in a repeated hour one wall time is two instants, and the second may come late
         for change in self._changes(local, local + HORIZON):
             first = first_instant(change, self.zone)
@@ -132,6 +132,13 @@ class OpeningHours:
             found = {first, last_instant(change, self.zone), *(late for late in waiting if late > first)}
             waiting = [instant for instant in found if instant > at]
         return next((instant for instant in sorted(waiting) if self.state(instant) is not now), None)
+
+    def from_wall_minute(self, local: datetime) -> tuple[State, datetime]:
+        """The state at a wall minute that comes once, and the wall time until which it surely is the same."""
+        change = self._rules.next_change(local)
+        if change is None:
+            return self._state_at(local), local + HORIZON
+        return self._state_at(local), max(change.replace(tzinfo=None, fold=0), local + _MINUTE)
 
     def _state_at(self, local: datetime) -> State:
         return _STATES[self._rules.state(local)[0]]
@@ -154,7 +161,12 @@ class OpeningHours:
             local = max(change, local + _MINUTE)
 
 
-def _wall_minute(at: datetime, zone: ZoneInfo) -> datetime:
+def depends_on_place(text: str) -> bool:
+    """Whether opening hours may mean something else elsewhere: by the sun, or by the holidays of a country."""
+    return bool(_SUN.search(text) or _HOLIDAY.search(text))
+
+
+def wall_minute(at: datetime, zone: ZoneInfo) -> datetime:
     assert at.tzinfo is not None, "instants are aware"
     return at.astimezone(zone).replace(tzinfo=None, fold=0, second=0, microsecond=0)
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from geofences.geodesy import E2, EQUATOR_M, ecef_m, geodesic_distance_m
-from geofences.words import all_in, fold, searchable, words
+from geofences.words import Word, all_in, fold, searchable, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from geofences.model import Bools, Floats, Int64s, LatLng, StoreId, TenantId
 
@@ -26,8 +26,10 @@ SLACK_M: Final = 1e-6
 """Rounding could make a chord longer than its geodesic by less."""
 SPARE: Final = 4
 """Distances measured beyond those asked for: what else might be as near."""
-PATIENT_STORES: Final = 2048
-"""After so many, those that remain are asked whether they are wanted before their distance is measured."""
+PATIENT_STORES: Final = 1024
+"""After so many, all texts are looked through at once for the rarest word instead of one after the other."""
+SEPARATOR: Final = "\n"
+"""What no text to be looked through has in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +65,10 @@ class StoreQuery:
     """Words that must all be found in the name, brand, categories, address or external id."""
     brand: str | None = None
     category: str | None = None
-    beside: Callable[[StoreId], str | None] | None = None
-    """What else of a store its words may be in, as `searchable` makes it; None: the store is not wanted at all."""
     accept: Callable[[StoreRow], bool] | None = None
-    """Asked of stores that pass all else, mostly nearest first; maybe twice."""
+    """Asked of stores that pass all else, about nearest first."""
+    hint: Callable[[], tuple[Word, Collection[StoreId]] | None] | None = None
+    """Asked once when many stores were refused: `accept` takes none but those with this word, and those named."""
 
 
 Found = tuple[float, int, StoreRow]
@@ -88,12 +90,16 @@ class StoreTable:
         self._lat = np.array([store.location.lat for store in self.stores], dtype=np.float64)
         self._lng = np.array([store.location.lng for store in self.stores], dtype=np.float64)
         self._ids = np.array([store.store_id for store in self.stores], dtype=np.int64)
+        self._by_id = np.argsort(self._ids)
         ends = np.cumsum([len(leaf) for leaf in leaves], dtype=np.int64)
         self._rows = [np.arange(end - len(leaf), end) for end, leaf in zip(ends, leaves, strict=True)]
         self._low_m = np.ascontiguousarray(np.array([xyz_m[leaf].min(axis=0) for leaf in leaves]).reshape(-1, 3).T)
         self._high_m = np.ascontiguousarray(np.array([xyz_m[leaf].max(axis=0) for leaf in leaves]).reshape(-1, 3).T)
         self._brands = _postings([(store.brand,) if store.brand else () for store in self.stores])
         self._categories = _postings([store.categories for store in self.stores])
+        texts = [store.text for store in self.stores]
+        self._text = SEPARATOR.join(texts)
+        self._text_starts = np.cumsum([0, *(len(text) + 1 for text in texts)], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.stores)
@@ -121,18 +127,19 @@ class StoreTable:
         while True:
             while taken < len(leaves) and waiting.within(leaf_m[taken]) < batch:
                 near = self._chords(leaves[taken : taken + step], here, radius_m)
-                waiting = waiting.plus(sieve.sift(near))
+                waiting = waiting.plus(sieve.narrowed(near))
                 taken, step = min(taken + step, len(leaves)), 2 * step
             batch_rows, waiting = waiting.split(batch, leaf_m[taken])
-            measured = measured.plus(self._measured(origin, batch_rows, radius_m))
+            measured = measured.plus(self._measured(origin, sieve.wanted(batch_rows), radius_m))
+            if sieve.narrow_now():
+                waiting = sieve.narrowed(waiting)
             sure_m = min(waiting.nearest_m, leaf_m[taken])
             order = np.lexsort((self._ids[measured.rows], measured.metres))
             sure = int(np.searchsorted(measured.metres[order], sure_m - SLACK_M)) if sure_m < np.inf else len(order)
             first, rest = order[:sure], order[sure:]
             for metres, row in zip(measured.metres[first].tolist(), measured.rows[first].tolist(), strict=True):
                 store = self.stores[row]
-                told = after is not None and (metres, store.store_id) <= after
-                if not told and (query.accept is None or query.accept(store)):
+                if after is None or (metres, store.store_id) > after:
                     yield metres, store.store_id, store
             if sure_m > radius_m + SLACK_M or sure_m == np.inf:
                 return
@@ -147,6 +154,18 @@ class StoreTable:
         if query.category is not None:
             masks.append(self._mask(self._categories.get(fold(query.category))))
         return np.logical_and.reduce(masks) if masks else None
+
+    def having(self, word: Word, named: Collection[StoreId]) -> Bools:
+        """Rows whose text may have a word, by one scan of all texts, and those of the stores that are named."""
+        found, at = [], self._text.find(word.needle)
+        while at >= 0:
+            row = int(np.searchsorted(self._text_starts, at, side="right")) - 1
+            found.append(row)
+            at = self._text.find(word.needle, int(self._text_starts[row + 1]))
+        mask = self._mask(np.array(found, dtype=np.int64))
+        if named:
+            mask[self._rows_of(np.fromiter(named, dtype=np.int64))] = True
+        return mask
 
     def _leaves_within(self, here: Floats, radius_m: float) -> tuple[Int64s, list[float]]:
         """Leaves that may reach into the radius, nearest box first, with their distances and one that is infinite."""
@@ -177,6 +196,12 @@ class StoreTable:
         near = metres <= radius_m
         return _Rows(metres[near], rows[near])
 
+    def _rows_of(self, store_ids: Int64s) -> Int64s:
+        """The rows of those stores that are here."""
+        at = np.minimum(np.searchsorted(self._ids[self._by_id], store_ids), len(self._ids) - 1)
+        rows = self._by_id[at]
+        return np.asarray(rows[self._ids[rows] == store_ids])
+
     def _mask(self, rows: Int64s | None) -> Bools:
         mask = np.zeros(len(self.stores), dtype=np.bool_)
         if rows is not None:
@@ -185,33 +210,45 @@ class StoreTable:
 
 
 class _Sieve:
-    """Lets rows through that the query may want, cheap questions first."""
+    """Lets rows through that the query wants."""
 
     def __init__(self, table: StoreTable, query: StoreQuery, alive: Bools | None) -> None:
-        self._stores = table.stores
+        self._table = table
         self._mask = table.mask(query, alive)
         self._query = query
         self._words = None if query.text is None else words(query.text)
         self._asked = 0
+        self._patient = True
 
-    def sift(self, near: _Rows) -> _Rows:
-        if self._mask is not None:
-            near = near.where(self._mask[near.rows])
-        self._asked += len(near.rows)
-        if self._words is not None or self._query.beside is not None:
-            near = near.where(list(map(self._wants, near.rows.tolist())))
-        if self._query.accept is not None and self._asked > PATIENT_STORES:
-            near = near.where([self._query.accept(self._stores[row]) for row in near.rows.tolist()])
-        return near
+    def narrowed(self, near: _Rows) -> _Rows:
+        """Without what is surely not wanted: for all of many rows at once."""
+        return near if self._mask is None else near.where(self._mask[near.rows])
 
-    def _wants(self, row: int) -> bool:
-        store = self._stores[row]
-        more = "" if self._query.beside is None else self._query.beside(store.store_id)
-        if more is None:
+    def wanted(self, rows: Int64s) -> Int64s:
+        """Those that are surely wanted: asked one by one."""
+        self._asked += len(rows)
+        stores = self._table.stores
+        if self._words is not None:
+            chosen = self._words
+            rows = rows[_bools(bool(chosen) and all_in(chosen, stores[row].text) for row in rows.tolist())]
+        accept = self._query.accept
+        return rows if accept is None else rows[_bools(accept(stores[row]) for row in rows.tolist())]
+
+    def narrow_now(self) -> bool:
+        """Whether `narrowed` has just become narrower, because so many were asked."""
+        if not self._patient or self._asked < PATIENT_STORES:
             return False
-        if self._words is None:
-            return True
-        return bool(self._words) and all_in(self._words, store.text + more if more else store.text)
+        self._patient = False
+        hint: tuple[Word, Collection[StoreId]] | None = None
+        if self._words:
+            hint = self._words[0], ()
+        elif self._query.hint is not None:
+            hint = self._query.hint()
+        if hint is None:
+            return False
+        having = self._table.having(*hint)
+        self._mask = having if self._mask is None else self._mask & having
+        return True
 
 
 class _Rows(NamedTuple):
@@ -231,9 +268,8 @@ class _Rows(NamedTuple):
     def within(self, bound_m: float) -> int:
         return int(np.count_nonzero(self.metres <= bound_m))
 
-    def where(self, mask: Bools | list[bool]) -> _Rows:
-        chosen = np.asarray(mask, dtype=np.bool_)
-        return _Rows(self.metres[chosen], self.rows[chosen])
+    def where(self, mask: Bools) -> _Rows:
+        return _Rows(self.metres[mask], self.rows[mask])
 
     def plus(self, other: _Rows) -> _Rows:
         if not len(self.rows):
@@ -247,6 +283,10 @@ class _Rows(NamedTuple):
             return self.rows, _Rows.none()
         order = np.argpartition(self.metres, count)
         return self.rows[order[:count]], _Rows(self.metres[order[count:]], self.rows[order[count:]])
+
+
+def _bools(values: Iterable[bool]) -> Bools:
+    return np.fromiter(values, dtype=np.bool_)
 
 
 def _ecef_m(at: LatLng) -> Floats:

@@ -82,7 +82,8 @@ def searchable(*texts: str | None) -> str:
     >>> searchable("Café Ursula", None, "星巴克(国贸店)")
     ' cafe ursula 星巴克 国贸店'
     """
-    return "".join(f" {word}" for text in texts if text for word in _WORD.findall(fold(text)))
+    found = _WORD.findall(fold("\n".join(text for text in texts if text)))
+    return " " + " ".join(found) if found else ""
 
 
 @lru_cache(maxsize=4096)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from geofences.model import StoreId, TenantId
+    from geofences.words import Word
     from offers.model import Campaign, CampaignId
     from offers.schedule import Schedule
     from offers.store import StoredCampaign
@@ -48,8 +49,6 @@ class Shelf:
         return cls(found, "".join(listing.text for listing in found))
 
     def plus(self, other: Shelf) -> Shelf:
-        if not other.listings:
-            return self
         return Shelf(self.listings + other.listings, self.text + other.text) if self.listings else other
 
 
@@ -57,18 +56,28 @@ class Shelf:
 class TenantBook:
     """The offers of one tenant at one time. Never changes."""
 
+    listed: dict[CampaignId, tuple[Listing, frozenset[StoreId]]] = field(default_factory=dict)
+    """Campaigns that are live, and the stores that they name."""
     by_store: dict[StoreId, Shelf] = field(default_factory=dict)
     everywhere: Shelf = Shelf()
 
     def at(self, store_id: StoreId) -> Shelf:
-        return self.by_store.get(store_id, _EMPTY).plus(self.everywhere)
+        """The same object as long as nothing changes at the store, unless there are offers of all stores too."""
+        shelf = self.by_store.get(store_id, EMPTY)
+        return shelf.plus(self.everywhere) if self.everywhere.listings else shelf
+
+    def stores_with(self, word: Word) -> set[StoreId] | None:
+        """Stores with an offer whose titles have a word; None: it is an offer of all stores."""
+        if word.in_text(self.everywhere.text):
+            return None
+        having = [stores for listing, stores in self.listed.values() if word.in_text(listing.text)]
+        return set().union(*having)
 
 
 class OfferBook:
     """One writer; readers in other threads see a tenant's offers before or after a change, never in between."""
 
     def __init__(self) -> None:
-        self._stores_of: dict[CampaignId, frozenset[StoreId]] = {}
         self._timings: WeakValueDictionary[Schedule, Timing] = WeakValueDictionary()
         self._tenants: dict[TenantId, TenantBook] = {}
 
@@ -77,7 +86,6 @@ class OfferBook:
 
     def load(self, campaigns: Iterable[StoredCampaign]) -> None:
         """Takes these campaigns in place of all others."""
-        self._stores_of.clear()
         self._tenants = {}
         self.apply(campaigns)
 
@@ -92,17 +100,18 @@ class OfferBook:
     def _changed(self, before: TenantBook, changed: Iterable[StoredCampaign]) -> TenantBook:
         gone: dict[StoreId, set[CampaignId]] = {}
         come: dict[StoreId, list[Listing]] = {}
+        listed = dict(before.listed)
         everywhere = {listing.campaign.campaign_id: listing for listing in before.everywhere.listings}
         for stored in changed:
             campaign_id = stored.campaign.campaign_id
             everywhere.pop(campaign_id, None)
-            for store_id in self._stores_of.pop(campaign_id, ()):
+            for store_id in listed.pop(campaign_id, _UNLISTED)[1]:
                 gone.setdefault(store_id, set()).add(campaign_id)
             if stored.campaign.status is not CampaignStatus.LIVE:
                 continue
             listing = self._listing(stored.campaign)
             stores = stored.campaign.store_ids | stored.stores_of_fences
-            self._stores_of[campaign_id] = stores
+            listed[campaign_id] = listing, stores
             if stored.campaign.targets_everything:
                 everywhere[campaign_id] = listing
             for store_id in stores:
@@ -111,7 +120,7 @@ class OfferBook:
         for store_id in gone.keys() | come.keys():
             kept = (
                 listing
-                for listing in by_store.get(store_id, _EMPTY).listings
+                for listing in by_store.get(store_id, EMPTY).listings
                 if listing.campaign.campaign_id not in gone.get(store_id, ())
             )
             shelf = Shelf.of(sorted(chain(kept, come.get(store_id, ())), key=_campaign_id))
@@ -119,7 +128,7 @@ class OfferBook:
                 by_store[store_id] = shelf
             else:
                 by_store.pop(store_id, None)
-        return TenantBook(by_store, Shelf.of(everywhere[campaign_id] for campaign_id in sorted(everywhere)))
+        return TenantBook(listed, by_store, Shelf.of(everywhere[campaign_id] for campaign_id in sorted(everywhere)))
 
     def _listing(self, campaign: Campaign) -> Listing:
         timing = self._timings.get(campaign.schedule)
@@ -129,8 +138,9 @@ class OfferBook:
         return Listing(campaign, timing, titles, worth(campaign.definition.offer))
 
 
-_EMPTY = Shelf()
+EMPTY = Shelf()
 _NO_BOOK = TenantBook()
+_UNLISTED: tuple[None, frozenset[StoreId]] = (None, frozenset())
 
 
 def _campaign_id(listing: Listing) -> CampaignId:

@@ -8,7 +8,7 @@ changed its place is told where it is now.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from geofences.nearby import Near, StoreQuery
 from geofences.words import words
 from offers.errors import TooManyStoresError
-from offers.usable import UsableOffer, UsableOffers
+from offers.usable import UsableOffers
 from offers.worth import NOTHING
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from geofences.model import DeviceId, LatLng, TenantId
     from geofences.nearby import StoreRow, StoreSnapshot
     from offers.book import OfferBook
-    from offers.timetable import Timetable
+    from offers.display import Display, OnOffer
     from offers.usable import AskSoldOut
 
 MAX_SORTED: Final = 20_000
@@ -72,30 +72,29 @@ class Answer:
     """A store, its offers that can be used in the order asked for, and its place among all answers."""
 
     near: Near
-    offers: list[UsableOffer]
+    offers: list[OnOffer]
     place: Place
 
 
 class Searcher:
-    """Answers from one moment's snapshots; `timetable` is one for times like those asked about."""
+    """Answers from one moment's snapshots; `display` is one for times like those asked about."""
 
-    def __init__(
-        self, *, stores: StoreSnapshot, book: OfferBook, timetable: Timetable, ask_sold_out: AskSoldOut
-    ) -> None:
+    def __init__(self, *, stores: StoreSnapshot, book: OfferBook, display: Display, ask_sold_out: AskSoldOut) -> None:
         self._stores = stores
         self._book = book
-        self._timetable = timetable
+        self._display = display
         self._ask_sold_out = ask_sold_out
 
     def offers(self, search: Search) -> list[Answer]:
         """Stores with an offer that can be used. TooManyStoresError if more than MAX_SORTED would have to be sorted."""
         offers = self._usable(search)
         query = StoreQuery(
-            text=search.text,
             brand=search.brand,
             category=search.category,
-            beside=offers.beside,
-            accept=lambda store: self._is_wanted(store, search) and bool(offers.at(store)),
+            accept=(lambda store: self._is_open(store, search) and offers.may_be_at(store))
+            if search.only_open
+            else offers.may_be_at,
+            hint=offers.hint,
         )
         if search.sort is not Sort.DISTANCE:
             return [answer for answer in self._sorted(search, query, offers) if answer.offers][: search.limit]
@@ -114,25 +113,26 @@ class Searcher:
             text=search.text,
             brand=search.brand,
             category=search.category,
-            accept=(lambda store: self._is_wanted(store, search)) if search.only_open else None,
+            accept=(lambda store: self._is_open(store, search)) if search.only_open else None,
         )
         if search.sort is Sort.DISTANCE:
             nears = islice(self._walk(search, query), search.limit)
             return [Answer(near, [], near.place) for near in nears]
-        return self._sorted(search, query, self._usable(search))[: search.limit]
+        # words of a store alone decide here, so all of its offers count
+        return self._sorted(search, query, self._usable(replace(search, text=None)))[: search.limit]
 
     def _usable(self, search: Search) -> UsableOffers:
         return UsableOffers(
             self._book.of(search.tenant_id),
-            self._timetable,
+            self._display,
             at=search.at,
-            wanted=() if search.text is None else words(search.text),
+            wanted=None if search.text is None else words(search.text),
             shopper=search.shopper,
             ask_sold_out=self._ask_sold_out,
         )
 
-    def _is_wanted(self, store: StoreRow, search: Search) -> bool:
-        return not search.only_open or self._timetable.is_open(store, search.at)
+    def _is_open(self, store: StoreRow, search: Search) -> bool:
+        return self._display.timetable.is_open(store, search.at)
 
     def _walk(self, search: Search, query: StoreQuery) -> Iterator[Near]:
         by_distance = search.sort is Sort.DISTANCE
@@ -159,7 +159,7 @@ class Searcher:
         return heapq.nsmallest(search.limit, later, key=attrgetter("place"))
 
 
-def _answer(near: Near, offers: list[UsableOffer], sort: Sort) -> Answer:
+def _answer(near: Near, offers: list[OnOffer], sort: Sort) -> Answer:
     match sort:
         case Sort.DISTANCE:
             return Answer(near, sorted(offers, key=_by_worth), near.place)
@@ -172,13 +172,13 @@ def _answer(near: Near, offers: list[UsableOffer], sort: Sort) -> Answer:
     assert_never(sort)
 
 
-def _by_worth(offer: UsableOffer) -> tuple[object, ...]:
+def _by_worth(offer: OnOffer) -> tuple[object, ...]:
     return (*offer.listing.worth, offer.listing.campaign.campaign_id)
 
 
-def _by_end(offer: UsableOffer) -> tuple[object, ...]:
+def _by_end(offer: OnOffer) -> tuple[object, ...]:
     return (_ends_us(offer), offer.listing.campaign.campaign_id)
 
 
-def _ends_us(offer: UsableOffer) -> int:
+def _ends_us(offer: OnOffer) -> int:
     return NEVER_US if offer.ends_at is None else (offer.ends_at - _EPOCH) // _MICROSECOND

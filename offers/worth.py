@@ -16,6 +16,8 @@ Worth = tuple[int, str, float]
 """Rank of the kind, currency, and the value below zero: the most worth comes first."""
 
 _RANKS: Final = {"amount": 0, "percentage": 1, "gift": 2, "other": 3}
+_UNVALUED: Final = "~"
+"""After every currency."""
 NOTHING: Final[Worth] = (len(_RANKS), "", 0.0)
 """What comes after every offer."""
 
@@ -28,5 +30,7 @@ def worth(offer: Offer) -> Worth:
     >>> worth(five) < worth(half) < worth(Offer(kind="percentage", value=20)) < worth(Offer(kind="gift"))
     True
     """
-    in_money = offer.kind != "percentage" and offer.currency
-    return _RANKS[offer.kind], (offer.currency or "") if in_money else "", -(offer.value or 0.0)
+    if offer.kind == "percentage":
+        return _RANKS[offer.kind], "", -(offer.value or 0.0)
+    valued = offer.value is not None and offer.currency is not None
+    return _RANKS[offer.kind], (offer.currency or "") if valued else _UNVALUED, -(offer.value or 0.0)

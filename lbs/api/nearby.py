@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from geofences.errors import NotFoundError
 from geofences.model import StoreId
@@ -13,7 +14,7 @@ from lbs.fields import Instant, id_of
 from lbs.paging import Page
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, Route
-from lbs.searching import NearbyQuery, searcher
+from lbs.searching import NearbyQuery, answered, searcher
 from lbs.views import NearStoreView
 from offers.catalogue import hours_of
 from offers.hours import State
@@ -30,17 +31,23 @@ class OpenAnswer(BaseModel):
     reason: str = Field(description="`open`, `closed`, `unknown` or `no_opening_hours`.", examples=["open"])
 
 
-@router.get("/nearby", operation_id="stores_nearby", responses={**OF_EVERY_READ, **declared(404)})
-def stores_nearby(
-    caller: AppCaller, services: ServicesDep, query: Annotated[NearbyQuery, Query()]
-) -> Page[NearStoreView]:
+@router.get(
+    "/nearby",
+    operation_id="stores_nearby",
+    response_model=Page[NearStoreView],
+    responses={**OF_EVERY_READ, **declared(404)},
+)
+def stores_nearby(caller: AppCaller, services: ServicesDep, query: Annotated[NearbyQuery, Query()]) -> Response:
     """Find stores, nearest first or by what they offer."""
     search = query.search(caller, route=ROUTE, now=services.now())
     found = searcher(query, caller, services).stores(search)
     page = found[: query.limit]
-    return Page(
-        items=[NearStoreView.near(answer.near) for answer in page],
-        next_cursor=query.cursor_after(page[-1].place, caller, route=ROUTE) if len(found) > len(page) else None,
+    more = len(found) > len(page)
+    return answered(
+        Page(
+            items=[NearStoreView.near(answer.near) for answer in page],
+            next_cursor=query.cursor_after(page[-1].place, caller, route=ROUTE) if more else None,
+        )
     )
 
 

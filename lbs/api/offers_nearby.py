@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from geofences.nearby import StoreRow
 from geofences.zones import zone
@@ -14,12 +15,12 @@ from lbs.deps import AppCaller, ServicesDep
 from lbs.paging import Page
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, Route
-from lbs.searching import NearbyQuery, searcher
+from lbs.searching import NearbyQuery, answered, searcher
 from lbs.views import NearStoreView
+from offers.display import OnOffer
 from offers.messages import choose_creative
 from offers.model import Offer
 from offers.search import Answer
-from offers.usable import UsableOffer
 
 ROUTE = "offers"
 router = APIRouter(prefix="/v1/offers", tags=["search"], route_class=Route)
@@ -35,7 +36,7 @@ class OfferView(BaseModel):
     ends_at: datetime | None = Field(description="When it ends at this store, in the store's zone; null: never.")
 
     @classmethod
-    def of(cls, found: UsableOffer, store: StoreRow, locale: str | None) -> Self:
+    def of(cls, found: OnOffer, store: StoreRow, locale: str | None) -> Self:
         campaign = found.listing.campaign
         creative = choose_creative(campaign.definition.creatives, locale)
         return cls(
@@ -53,21 +54,29 @@ class NearOffersView(NearStoreView):
     offers: list[OfferView]
 
 
-@router.get("/nearby", operation_id="offers_nearby", responses={**OF_EVERY_READ, **declared(404)})
+@router.get(
+    "/nearby",
+    operation_id="offers_nearby",
+    response_model=Page[NearOffersView],
+    responses={**OF_EVERY_READ, **declared(404)},
+)
 def offers_nearby(
     caller: AppCaller,
     services: ServicesDep,
     query: Annotated[NearbyQuery, Query()],
     accept_language: Annotated[str | None, Header()] = None,
-) -> Page[NearOffersView]:
+) -> Response:
     """Find stores with offers that can be used, nearest first or by their offers."""
     search = query.search(caller, route=ROUTE, now=services.now())
     found = searcher(query, caller, services).offers(search)
     page = found[: query.limit]
     locale = (accept_language or "").partition(",")[0].partition(";")[0].strip() or None
-    return Page(
-        items=[_view(answer, locale) for answer in page],
-        next_cursor=query.cursor_after(page[-1].place, caller, route=ROUTE) if len(found) > len(page) else None,
+    more = len(found) > len(page)
+    return answered(
+        Page(
+            items=[_view(answer, locale) for answer in page],
+            next_cursor=query.cursor_after(page[-1].place, caller, route=ROUTE) if more else None,
+        )
     )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from lbs.bench.home import BenchHome
-    from lbs.bench.nearby_world import Question, World
+    from lbs.bench.nearby_world import Question
     from offers.model import CampaignId
 
 ROUNDS: Final = 5
@@ -60,17 +60,16 @@ def run(
     first_ms = {
         name: compare(ours.ask, postgis.ask, asked, at, name=name, say=say) for name, asked in world.questions.items()
     }
-    runs = {
-        name: _timed(name, asked, at, ours, postgis, first_ms[name], say) for name, asked in world.questions.items()
-    }
+    runs = {}
+    for name, asked in world.questions.items():
+        runs[name] = _timed(asked, at, ours=ours, postgis=postgis, first_ms=first_ms[name])
+        say(f"{name}: {_p(runs[name]['ms'])}; PostGIS {_p(runs[name]['postgis_ms'])}")
     postgis.close()
     with home.api() as url:
         key = _publishable(home)
         for name, asked in world.questions.items():
             runs[name]["http_ms"] = asyncio.run(_over_http(url, key, asked))
-            say(
-                f"{name}, over HTTP: p50 {runs[name]['http_ms']['p50']:.2f} ms, p99 {runs[name]['http_ms']['p99']:.2f} ms"
-            )
+            say(f"{name}, over HTTP: {_p(runs[name]['http_ms'])}")
     reader.dispose()
     return {"stores": stores, "campaigns": campaign_count, "k": K, "equal": True, "load_s": load_s, "runs": runs}
 
@@ -88,7 +87,7 @@ class _Ours:
             return sold_out.intersection(campaign_ids)
 
         self._searcher = Searcher(
-            stores=memory.stores, book=memory.offers, timetable=memory.timetable, ask_sold_out=ask_sold_out
+            stores=memory.stores, book=memory.offers, display=memory.display, ask_sold_out=ask_sold_out
         )
 
     def ask(self, question: Question, at: datetime) -> list[Found]:
@@ -141,13 +140,7 @@ def _same(one: Found, other: Found) -> bool:
 
 
 def _timed(
-    name: str,
-    asked: Sequence[Question],
-    at: Sequence[datetime],
-    ours: _Ours,
-    postgis: PostgisSearch,
-    first_ms: Sequence[float],
-    say: Callable[[str], None],
+    asked: Sequence[Question], at: Sequence[datetime], *, ours: _Ours, postgis: PostgisSearch, first_ms: Sequence[float]
 ) -> dict[str, Any]:
     own_ms: list[float] = []
     gc.collect()
@@ -156,10 +149,6 @@ def _timed(
     peer_ms = _each_ms(postgis.ask, asked, at, seconds=PEER_S)
     result = {"ms": spread(own_ms), "first_ms": spread(first_ms), "postgis_ms": spread(peer_ms)}
     result["times"] = {key: result["postgis_ms"][key] / result["ms"][key] for key in ("p50", "p99")}
-    say(
-        f"{name}: p50 {result['ms']['p50']:.3f} ms, p99 {result['ms']['p99']:.3f} ms;"
-        f" PostGIS {result['postgis_ms']['p50']:.2f} and {result['postgis_ms']['p99']:.2f} ms"
-    )
     return result
 
 
@@ -184,6 +173,10 @@ def _each_ms(
 
 def spread(values: Sequence[float]) -> dict[str, float]:
     return {"p50": median(values), "p99": quantiles(values, n=100)[98], "n": len(values)}
+
+
+def _p(found: dict[str, float]) -> str:
+    return f"p50 {found['p50']:.2f} ms, p99 {found['p99']:.2f} ms"
 
 
 def _publishable(home: BenchHome) -> str:

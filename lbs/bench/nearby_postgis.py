@@ -1,6 +1,7 @@
-"""The oracle and peer of `lbs bench nearby`: the same questions asked of PostGIS, as a superuser without row-level
-security, over narrow tables with the indexes that serve them. Windows and opening hours are evaluated in SQL, by
-PostgreSQL's own time zones. The SQL is in queries.sql.
+"""The oracle and peer of `lbs bench nearby`: the same questions asked of PostGIS. The SQL is in queries.sql.
+
+As a superuser without row-level security, over narrow tables with the indexes that serve them. Windows and opening
+hours are evaluated in SQL, by PostgreSQL's own time zones.
 """
 
 from __future__ import annotations

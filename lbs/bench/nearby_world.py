@@ -111,7 +111,7 @@ def build(
     system.dispose()
     say(f"{campaign_count:,} campaigns")
     hours = [
-        (store_id, day, span.start, span.end)
+        (int(store_id), day, span.start, span.end)
         for store_id, of_store in zip(ids, spans, strict=True)
         for span in of_store
         for day in span.days
@@ -125,7 +125,8 @@ def _alike_zones(home: BenchHome, now: datetime) -> Callable[[str], bool]:
     with admin.begin() as connection:
         rows = connection.execute(
             sa.text(
-                "SELECT name, extract(epoch FROM (:at AT TIME ZONE name) - (:at AT TIME ZONE 'UTC')) FROM pg_timezone_names"
+                "SELECT name, extract(epoch FROM (:at AT TIME ZONE name) - (:at AT TIME ZONE 'UTC'))"
+                " FROM pg_timezone_names"
             ),
             {"at": now},
         )
@@ -247,7 +248,7 @@ def _campaign(rng: np.random.Generator, spans: tuple[Span, ...], number: int) ->
 
 def _questions(rng: np.random.Generator, rows: Sequence[StoreInput], n: int) -> dict[str, list[Question]]:
     def somewhere() -> LatLng:
-        store = rows[rng.integers(len(rows))].location
+        store = rows[int(rng.integers(len(rows)))].location
         north_m, east_m = rng.normal(size=2) * NEAR_M
         lat, lng = moved(np.array([store.lat]), np.array([store.lng]), north_m, east_m)
         return LatLng(lat=float(lat[0]), lng=float(wrapped_deg(lng)[0]))

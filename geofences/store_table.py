@@ -144,7 +144,7 @@ class StoreTable:
             if sure_m > radius_m + SLACK_M or sure_m == np.inf:
                 return
             measured = _Rows(measured.metres[rest], measured.rows[rest])
-            batch *= 2
+            batch = sieve.next_batch(want + SPARE, batch)
 
     def mask(self, query: StoreQuery, alive: Bools | None) -> Bools | None:
         """Rows of the query's brand and category; None for all."""
@@ -217,7 +217,7 @@ class _Sieve:
         self._mask = table.mask(query, alive)
         self._query = query
         self._words = None if query.text is None else words(query.text)
-        self._asked = 0
+        self._asked = self._passed = 0
         self._patient = True
 
     def narrowed(self, near: _Rows) -> _Rows:
@@ -232,7 +232,15 @@ class _Sieve:
             chosen = self._words
             rows = rows[_bools(bool(chosen) and all_in(chosen, stores[row].text) for row in rows.tolist())]
         accept = self._query.accept
-        return rows if accept is None else rows[_bools(accept(stores[row]) for row in rows.tolist())]
+        if accept is not None:
+            rows = rows[_bools(accept(stores[row]) for row in rows.tolist())]
+        self._passed += len(rows)
+        return rows
+
+    def next_batch(self, want: int, batch: int) -> int:
+        """How many to ask next, so that about as many pass as are still wanted; never fewer, nor very many more."""
+        missing = (want - self._passed) * self._asked // max(self._passed, 1)
+        return min(max(2 * batch, missing), 8 * batch)
 
     def narrow_now(self) -> bool:
         """Whether `narrowed` has just become narrower, because so many were asked."""

@@ -94,8 +94,11 @@ class UsableOffers:
             self._sold_out.update(self._ask_sold_out(unknown))
 
     def _found(self, store: StoreRow) -> Sequence[OnOffer]:
+        """The offers of a store that are on and have the words."""
         on = self._display.on(store, self._book.at(store.store_id), self._at)
-        missing = [word for word in self._wanted or () if not word.in_text(store.text)]
+        if not self._wanted:
+            return on
+        missing = [word for word in self._wanted if not word.in_text(store.text)]
         return [offer for offer in on if all_in(missing, offer.listing.text)] if missing else on
 
     def _is_usable(self, offer: OnOffer) -> bool:

@@ -121,7 +121,7 @@ def compare(
 ) -> list[float]:
     """Milliseconds that each first answer took; CommandError at the first one that differs."""
     took_ms, found = [], 0
-    for question, instant in zip(asked, at, strict=True):
+    for question, instant in zip(asked, at, strict=False):
         begin_s = time.perf_counter()
         answer = ours(question, instant)
         took_ms.append(1e3 * (time.perf_counter() - begin_s))
@@ -161,7 +161,7 @@ def _each_ms(
 ) -> list[float]:
     took_ms: list[float] = []
     until_s = time.perf_counter() + seconds
-    for question, instant in zip(asked, at, strict=True):
+    for question, instant in zip(asked, at, strict=False):
         begin_s = time.perf_counter()
         ask(question, instant)
         end_s = time.perf_counter()

@@ -37,8 +37,14 @@ def store(number: int, metres: float, **given: Any) -> StoreRow:
 
 
 def campaign(
-    number: int, stores: Iterable[int] = (), *, live: bool = True, title: str = "Deal", tenant_id: TenantId = TENANT, **given: Any
-) -> StoredCampaign:  # fmt: skip
+    number: int,
+    stores: Iterable[int] = (),
+    *,
+    live: bool = True,
+    title: str = "Deal",
+    tenant_id: TenantId = TENANT,
+    **given: Any,
+) -> StoredCampaign:
     """A campaign of these stores; of all if there are none."""
     fields = {"name": "c", "offer": {"kind": "other"}, "creatives": [{"title": title}], **given}
     definition = CampaignDefinition.model_validate(fields)

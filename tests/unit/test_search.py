@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,8 +39,13 @@ def campaigns_of(answer: Answer) -> list[int]:
 def test_only_stores_with_an_offer_that_is_on_are_found_nearest_first() -> None:
     town = Town(
         [store(i, 100 * i) for i in range(1, 7)],
-        [campaign(1, [4, 2]), campaign(2, [1], windows=EVENING), campaign(3, [3], windows=LUNCH), campaign(4, [5], live=False)],
-    )  # fmt: skip
+        [
+            campaign(1, [4, 2]),
+            campaign(2, [1], windows=EVENING),
+            campaign(3, [3], windows=LUNCH),
+            campaign(4, [5], live=False),
+        ],
+    )
     assert town.found() == [2, 3, 4]
     assert town.found(at=AT + timedelta(hours=7)) == [1, 2, 4]
     assert town.found(radius_m=250) == [2]
@@ -80,7 +86,7 @@ def test_stock_is_asked_for_once_for_a_page_and_what_is_sold_out_gives_way() -> 
     town.sold_out = set(range(1, 9))
     town.asked.clear()
     assert town.found(limit=2) == []
-    assert sum(town.asked, []) == list(range(1, 9))
+    assert list(chain(*town.asked)) == list(range(1, 9))
     assert len(town.asked) == 3
 
 
@@ -119,19 +125,26 @@ def test_a_rare_word_far_away_is_found_among_thousands(beside: str | None) -> No
 def test_another_tenants_offers_and_stores_are_never_found() -> None:
     other = TenantId(2)
     town = Town(
-        [store(1, 1), store(2, 2, tenant_id=other)], [campaign(1), campaign(2, tenant_id=other), campaign(3, [1], tenant_id=other)]
-    )  # fmt: skip
+        [store(1, 1), store(2, 2, tenant_id=other)],
+        [campaign(1), campaign(2, tenant_id=other), campaign(3, [1], tenant_id=other)],
+    )
     assert [campaigns_of(answer) for answer in town.offers()] == [[1]]
     assert town.found(tenant_id=other) == [2]
 
 
 def test_value_puts_money_before_percentages_before_gifts_and_more_before_less() -> None:
-    offers = [percent(20), euros(5), {"kind": "gift"}, percent(50), euros(12), {"kind": "other"},
-              {"kind": "gift", "value": 3, "currency": "EUR"}, {"kind": "amount", "value": 100, "currency": "SEK"}]  # fmt: skip
-    town = Town(
-        [store(i, 10 * i) for i in range(1, 10)],
-        [*(campaign(i, [i], offer=offer) for i, offer in enumerate(offers, start=1)), campaign(9, [1], offer=percent(10))],
-    )  # fmt: skip
+    offers: list[dict[str, Any]] = [
+        percent(20),
+        euros(5),
+        {"kind": "gift"},
+        percent(50),
+        euros(12),
+        {"kind": "other"},
+        {"kind": "gift", "value": 3, "currency": "EUR"},
+        {"kind": "amount", "value": 100, "currency": "SEK"},
+    ]
+    some = [campaign(i, [i], offer=offer) for i, offer in enumerate(offers, start=1)]
+    town = Town([store(i, 10 * i) for i in range(1, 10)], [*some, campaign(9, [1], offer=percent(10))])
     asked = {"sort": Sort.VALUE, "radius_m": 1_000}
     assert town.found(**asked) == [5, 2, 8, 4, 1, 7, 3, 6]
     assert campaigns_of(town.offers(**asked)[4]) == [1, 9]

@@ -29,7 +29,7 @@ ZONES = (
 )
 TEXTS = (
     "Mo-Fr 08:00-18:00; Sa 10:00-16:00", "24/7", "Mo-Su 00:00-03:00,22:00-24:00", "Mo-Fr 09:00-18:00; PH off",
-    "sunrise-sunset", "Mo-Fr 08:00-12:00 open \"by appointment\", 12:00-16:00", "Su 01:00-02:30", "nonsense", "off",
+    "sunrise-sunset", 'Mo-Fr 08:00-12:00 open "by appointment", 12:00-16:00', "Su 01:00-02:30", "nonsense", "off",
 )  # fmt: skip
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -113,9 +113,12 @@ SCHEDULES = (
 
 @settings(max_examples=100)
 @given(
-    schedule=st.sampled_from(SCHEDULES), text=st.sampled_from((*TEXTS, None)), name=st.sampled_from(ZONES), start=minutes,
+    schedule=st.sampled_from(SCHEDULES),
+    text=st.sampled_from((*TEXTS, None)),
+    name=st.sampled_from(ZONES),
+    start=minutes,
     steps=st.lists(st.integers(0, 2000), max_size=20),
-)  # fmt: skip
+)
 def test_a_campaign_is_on_as_its_schedule_says_and_nothing_changes_before_it_is_said_to(
     schedule: Schedule, text: str | None, name: str, start: int, steps: list[int]
 ) -> None:

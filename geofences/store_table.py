@@ -26,7 +26,7 @@ SLACK_M: Final = 1e-6
 """Rounding could make a chord longer than its geodesic by less."""
 SPARE: Final = 4
 """Distances measured beyond those asked for: what else might be as near."""
-PATIENT_STORES: Final = 1024
+PATIENT_STORES: Final = 4096
 """After so many, all texts are looked through at once for the rarest word instead of one after the other."""
 SEPARATOR: Final = "\n"
 """What no text to be looked through has in it."""

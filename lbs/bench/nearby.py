@@ -192,7 +192,8 @@ async def _over_http(url: str, key: str, asked: Sequence[Question]) -> dict[str,
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     took_ms = []
-    for i, question in enumerate([*asked[:HTTP_WARM_UP], *asked]):
+    warm_up = asked[:HTTP_WARM_UP]
+    for i, question in enumerate([*warm_up, *asked]):
         given = {
             "lat": question.origin.lat,
             "lng": question.origin.lng,
@@ -208,7 +209,7 @@ async def _over_http(url: str, key: str, asked: Sequence[Question]) -> dict[str,
         status = await status_of(reader)
         if not status.endswith(b"200"):
             raise CommandError(f"the API answered {status.decode()} to {question}")
-        if i >= HTTP_WARM_UP:
+        if i >= len(warm_up):
             took_ms.append(1e3 * (time.perf_counter() - begin_s))
     writer.close()
     return spread(took_ms)

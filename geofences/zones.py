@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
+_AHEAD_DAYS = 30
 _FINDER_LOCK = (
     threading.Lock()
 )  # a TimezoneFinder must not be used by two threads at once; a look-up takes microseconds
@@ -147,6 +148,29 @@ def overlap(at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
     return turn.replace(tzinfo=None) + second, turn.replace(tzinfo=None) + first
 
 
+def steady_offset(at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime, timedelta] | None:
+    """The instants [from, to) around `at` in which wall time is UTC plus that offset, and no wall time comes twice.
+
+    Looks some weeks ahead. None around a change of the clock, for as long as it puts the clock forward or back.
+
+    >>> begin, end, offset = steady_offset(datetime(2026, 10, 20, tzinfo=UTC), zone("Europe/Lisbon"))
+    >>> f"{end:%d %H:%M}", str(offset)  # on the 25th the clock goes back at 01:00 UTC, and 01:00 to 02:00 comes twice
+    ('25 00:00', '1:00:00')
+    """
+    offset = _offset_at(at, zone)
+    begin, end = at - _DAY, at
+    for days in (1, 2):  # no clock was ever put back by more than a day
+        if (earlier := _offset_at(at - days * _DAY, zone)) != offset:
+            begin = _transition(at - days * _DAY, at - (days - 1) * _DAY, zone) + abs(offset - earlier)
+            break
+    for _ in range(_AHEAD_DAYS):
+        if (later := _offset_at(end + _DAY, zone)) != offset:
+            end = _transition(end, end + _DAY, zone) - abs(offset - later)
+            break
+        end += _DAY
+    return (begin, end, offset) if begin <= at < end else None
+
+
 def day_start(day: date, zone: ZoneInfo) -> datetime:
     """The UTC instant at which a local day begins and the day before is over.
 
@@ -170,6 +194,12 @@ def _offsets(local: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
     assert first is not None
     assert second is not None
     return first, second
+
+
+def _offset_at(at: datetime, zone: ZoneInfo) -> timedelta:
+    offset = at.astimezone(zone).utcoffset()
+    assert offset is not None
+    return offset
 
 
 def _utc(local: datetime, offset: timedelta) -> datetime:

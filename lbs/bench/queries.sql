@@ -137,3 +137,86 @@ SELECT (SELECT count(*) FROM soak_positions) AS positions,
        count(*) FILTER (WHERE missing) AS missing,
        count(*) FILTER (WHERE NOT missing) AS extra
 FROM differing
+
+-- The questions of `lbs bench nearby`. A window or an opening hour is a weekday (1 is Monday) and local minutes [start, end).
+
+-- name: nearby_schema
+DROP SCHEMA IF EXISTS nearby CASCADE;
+CREATE SCHEMA nearby
+
+-- name: nearby_stores
+CREATE TABLE nearby.stores AS
+SELECT store_id, location, timezone, categories[1] AS category,
+       ' ' || lower(concat_ws(' ', name, brand, categories[1], address, external_id)) AS words
+FROM geofences.stores
+WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL
+
+-- name: nearby_store_campaigns
+CREATE TABLE nearby.store_campaigns AS
+SELECT store_id, campaign_id FROM offers.campaign_stores WHERE tenant_id = %(tenant_id)s
+
+-- name: nearby_spans
+CREATE TABLE nearby.windows (campaign_id bigint, day integer, starts integer, ends integer);
+CREATE TABLE nearby.hours (store_id bigint, day integer, starts integer, ends integer)
+
+-- name: nearby_campaigns
+CREATE TABLE nearby.campaigns AS
+SELECT campaign_id, stock IS NULL OR reserved < stock AS left_over,
+       (definition #>> '{windows,only_while_open}')::boolean AS only_while_open,
+       NOT EXISTS (SELECT FROM nearby.windows AS w WHERE w.campaign_id = c.campaign_id) AS always_on,
+       ' ' || lower(definition #>> '{creatives,0,title}') AS words
+FROM offers.campaigns AS c
+WHERE tenant_id = %(tenant_id)s AND status = 'live';
+ALTER TABLE nearby.campaigns ADD PRIMARY KEY (campaign_id)
+
+-- name: nearby_indexes
+ALTER TABLE nearby.stores ADD PRIMARY KEY (store_id);
+CREATE INDEX ON nearby.stores USING gist (location);
+CREATE INDEX ON nearby.store_campaigns (store_id, campaign_id);
+CREATE INDEX ON nearby.windows (campaign_id, day);
+CREATE INDEX ON nearby.hours (store_id, day)
+
+-- name: nearby_usable
+-- what both questions ask of a store: $3 at, $5 patterns of the words
+SELECT array_agg(c.campaign_id ORDER BY c.campaign_id) AS campaign_ids
+FROM nearby.store_campaigns AS sc
+JOIN nearby.campaigns AS c USING (campaign_id)
+CROSS JOIN (SELECT $3 AT TIME ZONE s.timezone AS wall) AS l
+CROSS JOIN LATERAL (
+    SELECT extract(isodow FROM l.wall) AS day,
+           floor(extract(hour FROM l.wall) * 60 + extract(minute FROM l.wall)) AS minute
+) AS n
+WHERE sc.store_id = s.store_id AND c.left_over
+  AND ($5 IS NULL OR (s.words || c.words) LIKE ALL ($5))
+  AND (c.always_on OR EXISTS (
+        SELECT FROM nearby.windows AS w
+        WHERE w.campaign_id = c.campaign_id AND w.day = n.day AND w.starts <= n.minute AND n.minute < w.ends))
+  AND (NOT c.only_while_open OR EXISTS (
+        SELECT FROM nearby.hours AS h
+        WHERE h.store_id = s.store_id AND h.day = n.day AND h.starts <= n.minute AND n.minute < h.ends))
+HAVING count(*) > 0
+
+-- name: nearby_prepare
+PREPARE nearby_offers (float8, float8, timestamptz, text, text[], integer) AS
+SELECT store_id, metres, campaign_ids FROM (
+    SELECT s.store_id, ST_Distance(s.location, ST_SetSRID(ST_MakePoint($1, $2), 4326)::geography) AS metres,
+           u.campaign_ids
+    FROM nearby.stores AS s CROSS JOIN LATERAL ({usable}) AS u
+    WHERE $4 IS NULL OR s.category = $4
+    ORDER BY s.location <-> ST_SetSRID(ST_MakePoint($1, $2), 4326)::geography
+    LIMIT $6 + 5
+) AS nearest
+ORDER BY metres, store_id LIMIT $6
+
+-- name: nearby_prepare_within
+PREPARE nearby_offers_within (float8, float8, timestamptz, text, text[], integer, float8) AS
+SELECT store_id, metres, campaign_ids FROM (
+    SELECT s.store_id, ST_Distance(s.location, ST_SetSRID(ST_MakePoint($1, $2), 4326)::geography) AS metres,
+           u.campaign_ids
+    FROM nearby.stores AS s CROSS JOIN LATERAL ({usable}) AS u
+    WHERE ST_DWithin(s.location, ST_SetSRID(ST_MakePoint($1, $2), 4326)::geography, $7, true)
+      AND ($4 IS NULL OR s.category = $4)
+    ORDER BY s.location <-> ST_SetSRID(ST_MakePoint($1, $2), 4326)::geography
+    LIMIT $6 + 5
+) AS nearest
+ORDER BY metres, store_id LIMIT $6

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lbs.commands.bench_engine import engine
+from lbs.commands.bench_nearby import nearby
 from lbs.commands.bench_soak import soak
 from lbs.commands.bench_traces import traces
 from lbs.commands.terminal import Json, answer, say
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     bench.command()(engine)
     bench.command()(traces)
     bench.command()(soak)
+    bench.command()(nearby)
     app.add_typer(bench, name="bench", rich_help_panel="Data")
 
 

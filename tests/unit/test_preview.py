@@ -24,7 +24,7 @@ WALKED = MARGIN + 10 * 1440
 
 
 def _open_minutes(clock: WallClock, opens: time, closes: time) -> set[int]:
-    days = sorted({wall.date() for wall in clock.shown[1440:-1440]})
+    days = sorted({wall.date() for wall in clock.shown[1440:-2880]})
     return {minute for day in days for minute in clock.window(day, opens, closes)}
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from geofences.errors import ConflictError, NotFoundError
 from geofences.ids import stable_id
 from geofences.model import DeviceId, TenantId
-from geofences.tables import ChangeKind, ConsentSource, Purpose, changes, consents, devices, tenants
+from geofences.tables import Approval, ChangeKind, ConsentSource, Purpose, changes, consents, devices, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +28,7 @@ class Tenant:
     tenant_id: TenantId
     name: str
     sandbox: bool
+    approval: Approval = Approval.ANYONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,14 @@ def find_tenant(connection: sa.Connection, name_or_id: str) -> Tenant:
     row = connection.execute(statement).first()
     if row is None:
         raise NotFoundError(f"no tenant {name_or_id!r}")
-    return Tenant(tenant_id=TenantId(row.tenant_id), name=row.name, sandbox=row.sandbox)
+    return Tenant(
+        tenant_id=TenantId(row.tenant_id), name=row.name, sandbox=row.sandbox, approval=Approval(row.approval)
+    )
+
+
+def set_approval(connection: sa.Connection, tenant_id: TenantId, approval: Approval) -> None:
+    """Who may approve the tenant's campaigns from now on."""
+    connection.execute(sa.update(tenants).where(tenants.c.tenant_id == tenant_id).values(approval=approval))
 
 
 def use_tenant(connection: sa.Connection, tenant_id: TenantId) -> None:

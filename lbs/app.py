@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from lbs import clock
 from lbs.api import (
+    campaign_life,
     campaigns,
     devices,
     fence_tools,
@@ -57,6 +58,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     fence_tools.router,
     fences.router,
     campaigns.router,
+    campaign_life.router,
     traffic.router,
     webhooks.router,
     keys.router,

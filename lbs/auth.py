@@ -66,6 +66,11 @@ class Caller:
     device_id: DeviceId | None = None
     store_id: StoreId | None = None
 
+    @property
+    def actor(self) -> str:
+        """What is stored with what the caller writes; no text of a client's own."""
+        return "secret key"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:

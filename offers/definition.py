@@ -5,17 +5,21 @@ One shape, checked in one place. Pure.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from offers.audience import Audience
-from offers.recurrence import MAX_DURATION, MAX_RULE
+from offers.recurrence import MAX_DURATION, MAX_RULE, RecurringWindow
 from offers.schedule import Schedule, Weekday
 from offers.windows import MAX_BLACKOUT_DAYS
+
+EARLIEST_ZONE: Final = timezone(timedelta(hours=14))
+LATEST_ZONE: Final = timezone(timedelta(hours=-12))
+"""Where a day begins first on Earth, and where it ends last."""
 
 
 class Part(BaseModel):
@@ -70,6 +74,23 @@ class Windows(Part):
 
     def schedule(self) -> Schedule:
         return Schedule.from_json(self.model_dump(mode="json"))
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """Before it, it is the first day nowhere on Earth."""
+        return None if self.first_day is None else datetime.combine(self.first_day, time(), EARLIEST_ZONE)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """From then on, no window can be open anywhere on Earth."""
+        ends = []
+        if self.last_day is not None:
+            ends.append(datetime.combine(self.last_day, time(), LATEST_ZONE) + timedelta(days=1))
+        recurring = [RecurringWindow.parse(one.rule, duration_min=one.duration_min).over_at() for one in self.recurring]
+        last = [at for at in recurring if at is not None]
+        if recurring and not self.weekly and len(last) == len(recurring):
+            ends.append(max(last).replace(tzinfo=LATEST_ZONE))
+        return min(ends, default=None)
 
 
 class EventTrigger(Part):

@@ -23,3 +23,7 @@ class InvalidScheduleError(OffersError):
 
 class InvalidCampaignError(OffersError):
     """A campaign that names what does not exist, or contradicts itself."""
+
+
+class ApprovalError(OffersError):
+    """Somebody else has to approve this campaign."""

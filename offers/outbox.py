@@ -116,9 +116,10 @@ def _why_not(row: Any, now: datetime) -> tuple[NotificationState, str] | None:
     state = NotificationState
     if row.expires_at <= now:
         return state.EXPIRED, "too_late"
-    if row.campaign_status not in {CampaignStatus.LIVE, CampaignStatus.PAUSED}:
+    if row.campaign_status in {CampaignStatus.ENDED, CampaignStatus.ARCHIVED}:
         return state.EXPIRED, "campaign_ended"
-    if row.campaign_status == CampaignStatus.PAUSED:
+    if row.campaign_status != CampaignStatus.LIVE:
+        # whoever edits it has paused it before
         return state.SUPPRESSED, "campaign_paused"
     if not row.push_consent:
         return state.SUPPRESSED, "no_consent"

@@ -16,6 +16,17 @@ WHERE c.campaign_id > :after
 ORDER BY c.campaign_id
 LIMIT :limit
 
+-- name: lock_due
+-- campaigns whose first day has begun somewhere, or whose last is over everywhere; not in a sandbox, which has the time
+-- of its data
+SELECT c.* FROM offers.campaigns AS c
+JOIN geofences.tenants AS t ON t.tenant_id = c.tenant_id AND NOT t.sandbox
+WHERE (c.status = 'approved' AND (c.starts_at IS NULL OR c.starts_at <= :now))
+   OR (c.status IN ('approved', 'live', 'paused') AND c.ends_at <= :now)
+ORDER BY c.campaign_id
+LIMIT 1000
+FOR NO KEY UPDATE OF c SKIP LOCKED
+
 -- name: waiting_shards
 -- shards with events the decider has not seen, or scheduled offers not decided
 SELECT s.shard FROM geofences.shards AS s JOIN offers.cursors AS c USING (shard) WHERE s.seq > c.seq

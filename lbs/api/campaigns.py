@@ -1,9 +1,10 @@
-"""Campaigns: drafting, their life, and what came of them. A campaign's windows are always its stores' own time."""
+"""Campaigns: drafting them, and what came of them. A campaign's windows are always its stores' own time."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -12,7 +13,7 @@ from geofences.model import StoreId
 from geofences.sql import queries
 from geofences.store import find_device
 from lbs.deps import SecretCaller, ServicesDep, Tx
-from lbs.fields import ExternalId, id_of
+from lbs.fields import INT32_MAX, ExternalId, id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
@@ -26,13 +27,11 @@ from offers.store import (
     get_campaign,
     load_campaigns,
     load_store_place,
-    move_campaign,
+    load_version,
     update_campaign,
 )
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"], route_class=Route)
-
-Move = Literal["submit", "approve", "pause", "resume", "stop", "archive"]
 
 
 class CampaignView(CampaignDefinition):
@@ -59,11 +58,6 @@ class CampaignView(CampaignDefinition):
             updated_at=stored.updated_at,
             created_by=stored.created_by,
         )
-
-
-class CampaignState(BaseModel):
-    campaign_id: str
-    status: CampaignStatus
 
 
 class Window(BaseModel):
@@ -111,7 +105,7 @@ def post_campaign(
 ) -> CampaignView:
     """Create a draft. Nothing is offered before it is submitted and approved."""
     campaign_id = create_campaign(
-        connection, tenant_id=caller.tenant_id, definition=body, created_by="secret key", now=services.now()
+        connection, tenant_id=caller.tenant_id, definition=body, created_by=caller.actor, now=services.now()
     )
     return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=campaign_id))
 
@@ -130,22 +124,31 @@ def list_campaigns(
 
 
 @router.get("/{campaign_id}", operation_id="get_campaign", responses={**OF_EVERY_READ, **declared(404)})
-def read_campaign(campaign_id: str, caller: SecretCaller, connection: Tx) -> CampaignView:
-    """Get one campaign."""
-    return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)))
+def read_campaign(
+    campaign_id: str,
+    caller: SecretCaller,
+    connection: Tx,
+    version: Annotated[int | None, Query(ge=1, le=INT32_MAX, description="What it said then; none: now.")] = None,
+) -> CampaignView:
+    """Get one campaign, as it is or as a version of it was written."""
+    stored = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id))
+    if version is not None:
+        definition = load_version(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id), version=version)
+        stored = replace(stored, campaign=replace(stored.campaign, definition=definition, version=version))
+    return CampaignView.of(stored)
 
 
 @router.put("/{campaign_id}", operation_id="replace_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
 def put_campaign(
     campaign_id: str, body: CampaignDefinition, caller: SecretCaller, connection: Tx, services: ServicesDep
 ) -> CampaignView:
-    """Replace a campaign that is not live; makes a new version."""
+    """Replace a campaign that is not live; makes a new version, which is a draft until it is approved."""
     update_campaign(
         connection,
         tenant_id=caller.tenant_id,
         campaign_id=_id(campaign_id),
         definition=body,
-        actor="secret key",
+        actor=caller.actor,
         now=services.now(),
     )
     return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)))
@@ -161,22 +164,6 @@ def clone_campaign(campaign_id: str, caller: SecretCaller, connection: Tx, servi
     """Make a new draft that says the same."""
     stored = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id))
     return post_campaign(stored.campaign.definition, caller, connection, services)
-
-
-@router.post("/{campaign_id}/{move}", operation_id="move_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
-def post_move(
-    campaign_id: str, move: Move, caller: SecretCaller, connection: Tx, services: ServicesDep
-) -> CampaignState:
-    """Take a campaign one step on: draft, submitted, live, paused, ended, archived. `stop` expires what is queued."""
-    status = move_campaign(
-        connection,
-        tenant_id=caller.tenant_id,
-        campaign_id=_id(campaign_id),
-        move=move,
-        actor="secret key",
-        now=services.now(),
-    )
-    return CampaignState(campaign_id=campaign_id, status=status)
 
 
 @router.get("/{campaign_id}/windows", operation_id="preview_windows", responses={**OF_EVERY_READ, **declared(404)})

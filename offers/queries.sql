@@ -81,6 +81,19 @@ FROM geofences.devices AS d
 JOIN geofences.tenants AS t ON t.tenant_id = d.tenant_id
 WHERE d.device_id = ANY(CAST(:device_ids AS bigint[]))
 
+-- name: positions_before
+-- where each device was in the two minutes before a time: of the day's partition and the one before
+SELECT asked.decision_id, p.lat, p.lng
+FROM unnest(CAST(:decision_ids AS bigint[]), CAST(:device_ids AS bigint[]), CAST(:times AS timestamptz[]))
+     AS asked(decision_id, device_id, at)
+CROSS JOIN LATERAL (
+    SELECT q.lat, q.lng FROM geofences.positions AS q
+    WHERE q.device_id = asked.device_id AND q.flags = 0
+      AND q.recorded_at <= asked.at AND q.recorded_at > asked.at - interval '2 min'
+    ORDER BY q.recorded_at DESC
+    LIMIT 1
+) AS p
+
 -- name: siblings
 -- all devices of the people who own these
 SELECT asked.device_id AS asked_for, d.device_id

@@ -22,9 +22,9 @@ from lbs.services import Services
 from lbs.views import NearStoreView
 from offers.catalogue import hours_of
 from offers.definition import Offer
-from offers.messages import choose_creative
 from offers.model import Campaign
 from offers.schedule import WindowAnswer, is_live
+from offers.wording import MessageValues, say
 
 router = APIRouter(prefix="/v1/offers", tags=["search"], route_class=Route)
 
@@ -39,13 +39,16 @@ class OfferView(BaseModel):
     ends_at: datetime | None = Field(description="When it ends at this store, in the store's zone; null: never.")
 
     @classmethod
-    def of(cls, campaign: Campaign, store: StoreRow, window: WindowAnswer, locale: str | None) -> Self:
-        creative = choose_creative(campaign.definition.creatives, locale)
-        ends_at = window.next_change
+    def of(cls, campaign: Campaign, near: Near, window: WindowAnswer, locale: str | None, at: datetime) -> Self:
+        store, ends_at = near.store, window.next_change
+        values = MessageValues(
+            store=store.name, zone=zone(store.timezone), now=at, distance_m=near.distance_m, ends_at=ends_at
+        )
+        text = say(campaign.definition, locale, values)
         return cls(
             campaign_id=str(campaign.campaign_id),
-            title=creative.title.replace("{store}", store.name),
-            body=creative.body.replace("{store}", store.name),
+            title=text.title,
+            body=text.body,
             offer=campaign.definition.offer,
             ends_at=None if ends_at is None else ends_at.astimezone(zone(store.timezone)),
         )
@@ -92,13 +95,13 @@ def offers_nearby(
     page = found[:limit]
     locale = (accept_language or "").partition(",")[0].partition(";")[0].strip() or None
     return Page(
-        items=[_view(near, usable, locale) for near in page],
+        items=[_view(near, usable, locale, at) for near in page],
         next_cursor=cursor_of_place(page[-1].place) if len(found) > limit else None,
     )
 
 
-def _view(near: Near, usable: _Usable, locale: str | None) -> NearOffersView:
-    offers = [OfferView.of(campaign, near.store, window, locale) for campaign, window in usable.at(near.store)]
+def _view(near: Near, usable: _Usable, locale: str | None, at: datetime) -> NearOffersView:
+    offers = [OfferView.of(campaign, near, window, locale, at) for campaign, window in usable.at(near.store)]
     return NearOffersView(**dict(NearStoreView.near(near)), offers=offers)
 
 

@@ -46,9 +46,13 @@ class Device:
     tenant_id: TenantId
     external_id: str
     external_user_id: str | None
+    user_vouched: bool
+    """Whether a server said who the person is."""
     attributes: Mapping[str, Any]
+    """What the app says, and over it what servers say."""
     timezone: str | None
     locale: str | None
+    quiet_times: Mapping[str, str] | None
     generation: int
     consents: tuple[Consent, ...] = ()
 
@@ -95,27 +99,10 @@ def device_id_for(tenant_id: TenantId, external_id: str) -> DeviceId:
 
 
 def put_device(
-    connection: sa.Connection,
-    *,
-    tenant_id: TenantId,
-    external_id: str,
-    external_user_id: str | None = None,
-    attributes: Mapping[str, Any] | None = None,
-    timezone: str | None = None,
-    locale: str | None = None,
+    connection: sa.Connection, *, tenant_id: TenantId, external_id: str, given: Mapping[str, Any]
 ) -> DeviceId:
-    """Creates the device, or updates what is given of it."""
+    """Creates the device, or updates the columns that are `given` of it."""
     device_id = device_id_for(tenant_id, external_id)
-    given = {
-        name: value
-        for name, value in {
-            "external_user_id": external_user_id,
-            "attributes": attributes,
-            "timezone": timezone,
-            "locale": locale,
-        }.items()
-        if value is not None
-    }
     statement = insert(devices).values(device_id=device_id, tenant_id=tenant_id, external_id=external_id, **given)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["device_id"], set_={**given, "updated_at": sa.func.now()})
@@ -134,7 +121,12 @@ def create_devices(
 ) -> None:
     """Creates those that are missing, with consents vouched for by `source`; the others stay as they are."""
     rows = [
-        {"device_id": device_id_for(tenant_id, external_id), "tenant_id": tenant_id, "external_id": external_id}
+        {
+            "device_id": device_id_for(tenant_id, external_id),
+            "tenant_id": tenant_id,
+            "external_id": external_id,
+            "vouched_at": None if source is ConsentSource.APP else at,
+        }
         for external_id in external_ids
     ]
     if not rows:
@@ -194,9 +186,11 @@ def find_device(connection: sa.Connection, *, tenant_id: TenantId, external_id: 
         tenant_id=tenant_id,
         external_id=row.external_id,
         external_user_id=row.external_user_id,
-        attributes=row.attributes,
+        user_vouched=row.user_vouched,
+        attributes=row.attributes | row.vouched_attributes,
         timezone=row.timezone,
         locale=row.locale,
+        quiet_times=row.quiet_times,
         generation=row.generation,
         consents=tuple(
             Consent(

@@ -31,4 +31,4 @@ def user_hash(key: str, external_user_id: str) -> str:
 
 
 def is_vouched(key: str, external_user_id: str, given: str) -> bool:
-    return hmac.compare_digest(user_hash(key, external_user_id), given.lower())
+    return hmac.compare_digest(user_hash(key, external_user_id).encode(), given.lower().encode())

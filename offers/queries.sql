@@ -69,9 +69,14 @@ LIMIT :limit
 UPDATE offers.occasion_devices SET decided = true WHERE shard = :shard AND NOT decided AND seq = ANY(CAST(:seqs AS bigint[]))
 
 -- name: shoppers
--- attributes only where a campaign asks for them
-SELECT d.device_id, d.tenant_id, d.external_user_id, d.locale, d.timezone, d.quiet_times, d.created_at, d.vouched_at,
-       t.sandbox, CASE WHEN :with_attributes THEN d.attributes ELSE '{}' END AS attributes,
+-- attributes only where a campaign asks for them: the app's, over them a server's of the device, over them of the person.
+-- Whose device it is counts only if a server said so
+SELECT d.device_id, d.tenant_id, CASE WHEN d.user_vouched THEN d.external_user_id END AS external_user_id, d.locale, d.timezone, d.quiet_times, d.created_at, d.vouched_at,
+       t.sandbox,
+       CASE WHEN :with_attributes THEN d.attributes || d.vouched_attributes || coalesce(
+           (SELECT u.attributes FROM offers.user_attributes AS u
+            WHERE d.user_vouched AND u.tenant_id = d.tenant_id AND u.external_user_id = d.external_user_id), '{}')
+            ELSE '{}' END AS attributes,
        coalesce((SELECT c.granted FROM geofences.consents AS c
                  WHERE c.device_id = d.device_id AND c.purpose = 'push'), false) AS push_consent,
        coalesce((SELECT jsonb_agg(jsonb_build_object('channel_id', h.channel_id, 'type', h.type) ORDER BY h.channel_id)
@@ -98,8 +103,9 @@ CROSS JOIN LATERAL (
 -- all devices of the people who own these
 SELECT asked.device_id AS asked_for, d.device_id
 FROM unnest(CAST(:device_ids AS bigint[])) AS asked(device_id)
-JOIN geofences.devices AS mine ON mine.device_id = asked.device_id
-JOIN geofences.devices AS d ON d.tenant_id = mine.tenant_id AND d.external_user_id = mine.external_user_id
+JOIN geofences.devices AS mine ON mine.device_id = asked.device_id AND mine.user_vouched
+JOIN geofences.devices AS d
+    ON d.tenant_id = mine.tenant_id AND d.external_user_id = mine.external_user_id AND d.user_vouched
 
 -- name: put_users
 INSERT INTO offers.users (user_key, tenant_id)
@@ -246,15 +252,40 @@ ON CONFLICT DO NOTHING
 UPDATE offers.notifications SET state = 'expired', reason = :reason
 WHERE campaign_id = :campaign_id AND state = 'queued'
 
+-- name: lock_rates
+-- campaigns with a send rate and a push that is due; whoever finds one held lets the holder send
+SELECT c.campaign_id, CAST(c.definition ->> 'send_rate_per_min' AS integer) AS per_min, c.next_send_at
+FROM offers.campaigns AS c
+WHERE c.definition ->> 'send_rate_per_min' IS NOT NULL
+  AND EXISTS (SELECT FROM offers.notifications AS n
+              WHERE n.campaign_id = c.campaign_id AND n.state = 'queued' AND n.not_before <= :now
+                AND n.channel <> 'inbox' AND n.decision_id IS NOT NULL)
+ORDER BY c.campaign_id
+FOR NO KEY UPDATE OF c SKIP LOCKED
+
+-- name: park
+-- over the rate: queued again for its slot, as if it had not been claimed
+UPDATE offers.notifications AS n
+SET state = 'queued', not_before = parked.slot_at, slot_at = parked.slot_at, attempts = n.attempts - 1, lease_until = NULL
+FROM unnest(CAST(:notification_ids AS bigint[]), CAST(:times AS timestamptz[])) AS parked(notification_id, slot_at)
+WHERE n.notification_id = parked.notification_id
+
+-- name: keep_rate
+UPDATE offers.campaigns SET next_send_at = :at WHERE campaign_id = :campaign_id
+
 -- name: claim_due
--- the oldest due messages, each taken by one worker; an attempt is counted before it is made
+-- the oldest due messages, each taken by one worker; an attempt is counted before it is made. Pushes under a send rate
+-- only of the campaigns that this worker holds
 WITH due AS (
-    SELECT notification_id
-    FROM offers.notifications
-    WHERE state = 'queued' AND not_before <= :now
-    ORDER BY not_before, notification_id
+    SELECT n.notification_id
+    FROM offers.notifications AS n
+    WHERE n.state = 'queued' AND n.not_before <= :now
+      AND (n.channel = 'inbox' OR n.decision_id IS NULL OR n.campaign_id = ANY(CAST(:campaign_ids AS bigint[]))
+           OR NOT EXISTS (SELECT FROM offers.campaigns AS c
+                          WHERE c.campaign_id = n.campaign_id AND c.definition ->> 'send_rate_per_min' IS NOT NULL))
+    ORDER BY n.not_before, n.notification_id
     LIMIT :limit
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE OF n SKIP LOCKED
 ),
 claimed AS (
     UPDATE offers.notifications AS n
@@ -374,7 +405,7 @@ SELECT 'decision' AS what, outcome AS state, reason AS detail, count(*) AS n
 FROM offers.decisions WHERE campaign_id = :campaign_id GROUP BY outcome, reason
 UNION ALL
 SELECT channel, state, NULL, count(*)
-FROM offers.notifications WHERE campaign_id = :campaign_id GROUP BY channel, state
+FROM offers.notifications WHERE campaign_id = :campaign_id AND decision_id IS NOT NULL GROUP BY channel, state
 ORDER BY what, state, detail
 
 -- name: stored_decisions

@@ -115,8 +115,9 @@ def put_move(
     reason: str | None = None,
 ) -> None:
     """Writes a step of a campaign whose row is locked. The caller announces it."""
-    mine = campaigns.c.campaign_id == row.campaign_id
-    connection.execute(sa.update(campaigns).where(mine).values(status=status, updated_at=now))
+    if status != row.status or version is not None:
+        mine = campaigns.c.campaign_id == row.campaign_id
+        connection.execute(sa.update(campaigns).where(mine).values(status=status, updated_at=now))
     connection.execute(
         sa.insert(campaign_moves).values(
             tenant_id=row.tenant_id,

@@ -5,19 +5,30 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
+import sqlalchemy as sa
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from geofences.errors import NotFoundError
+from geofences.model import StoreId
+from geofences.store import find_device
+from geofences.tables import Purpose, stores
 from lbs.deps import SecretCaller, ServicesDep, Tx
-from lbs.fields import id_of
+from lbs.errors import NoConsentError
+from lbs.fields import ExternalId, id_of
+from lbs.limits import count
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
+from offers.catalogue import load_place
 from offers.lifecycle import Move, history, move_campaign
 from offers.model import CampaignId, CampaignStatus
-from offers.store import get_campaign
+from offers.shoppers import load_recipients
+from offers.store import StoredCampaign, get_campaign, lock_campaign, put_move
+from offers.trial import LASTS, send_test
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"], route_class=Route)
 
+TESTS_A_MINUTE = 20
 MoveName = Literal["submit", "withdraw", "approve", "pause", "resume", "stop", "archive", "unarchive"]
 """All of `Move` that need no word with them."""
 
@@ -35,6 +46,27 @@ class Rejection(BaseModel):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True)]
 
 
+class TrialBody(BaseModel):
+    """Whom to send a test to, and which store it is about; none: the campaign's first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    device_id: ExternalId
+    store_id: str | None = None
+
+
+class TrialMessage(BaseModel):
+    message_id: str
+    channel: str
+
+
+class TrialSent(BaseModel):
+    """What was queued: one message a channel, and one for the inbox."""
+
+    messages: list[TrialMessage]
+    expires_at: datetime
+
+
 class VersionView(BaseModel):
     version: int
     created_at: datetime
@@ -44,7 +76,9 @@ class VersionView(BaseModel):
 class MoveView(BaseModel):
     """One step of a campaign's life."""
 
-    move: str = Field(description="As in the routes, or `edit`, `begin` (its first day), `end` (after its last).")
+    move: str = Field(
+        description="As in the routes, `test-send` too, or `edit`, `begin` (its first day), `end` (after its last)."
+    )
     status: CampaignStatus = Field(description="After it.")
     version: int
     at: datetime
@@ -98,6 +132,54 @@ def reject_campaign(
         reason=body.reason,
     )
     return CampaignState(campaign_id=campaign_id, status=status)
+
+
+@router.post(
+    "/{campaign_id}/test-send",
+    operation_id="test_send_campaign",
+    status_code=202,
+    responses={**OF_EVERY_WRITE, **declared(404, 429)},
+)
+def send_test_message(
+    campaign_id: str, body: TrialBody, caller: SecretCaller, connection: Tx, services: ServicesDep
+) -> TrialSent:
+    """Send the campaign's message to one device, in any state of the campaign, marked by `data.test`.
+
+    It reserves nothing, counts for no cap, and no window or quiet time holds it back; the device must consent to push.
+    At most 20 a minute.
+    """
+    count(services, "tested", whose=caller.tenant_id, at_most=TESTS_A_MINUTE, told="20 tests a minute are enough")
+    now = services.now()
+    internal_id = CampaignId(id_of(campaign_id, "campaign"))
+    stored = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=internal_id)
+    device = find_device(connection, tenant_id=caller.tenant_id, external_id=body.device_id)
+    if not device.consented(Purpose.PUSH):
+        raise NoConsentError("this device has not consented to push")
+    place = load_place(connection, _store_of(connection, stored, body.store_id))
+    recipient = load_recipients(connection, [device.device_id], [])[device.device_id]
+    sent = send_test(connection, stored.campaign, recipient, place, now=now)
+    row = lock_campaign(connection, caller.tenant_id, internal_id)
+    put_move(connection, row, move="test-send", status=CampaignStatus(row.status), actor=caller.actor, now=now)
+    return TrialSent(
+        messages=[TrialMessage(message_id=message, channel=channel) for message, channel in sent.items()],
+        expires_at=now + LASTS,
+    )
+
+
+def _store_of(connection: sa.Connection, stored: StoredCampaign, named: str | None) -> StoreId:
+    """The store a test is about: the one that is named, else the first of the campaign, else of the tenant."""
+    if named is not None:
+        return StoreId(id_of(named, "store"))
+    targets = stored.campaign.store_ids | stored.stores_of_fences
+    if targets:
+        return min(targets)
+    first = sa.select(sa.func.min(stores.c.store_id)).where(
+        stores.c.tenant_id == stored.campaign.tenant_id, stores.c.deleted_at.is_(None)
+    )
+    found = connection.execute(first).scalar()
+    if found is None:
+        raise NotFoundError("there is no store to write about")
+    return StoreId(found)
 
 
 # last: its path would hide every other of the same form

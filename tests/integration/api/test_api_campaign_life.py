@@ -14,7 +14,7 @@ from offers.errors import ApprovalError
 from offers.lifecycle import MOVES, Move, move_campaign, move_due
 from offers.model import CampaignId, CampaignStatus
 from offers.store import create_campaign, get_campaign, update_campaign
-from offers.tables import campaigns
+from offers.tables import campaigns, notifications
 from tests.support.api import Api, TestTenant, problem
 
 if TYPE_CHECKING:
@@ -290,3 +290,40 @@ def test_an_approved_campaign_is_offered_nowhere_before_it_begins(api: Api, tena
         move_due(connection, now=_now() + timedelta(seconds=1))
         stored = get_campaign(connection, tenant_id=tenant.tenant_id, campaign_id=campaign_id)
     assert stored.campaign.status == "live"
+
+
+PUSHED = {"consents": [{"purpose": "push", "version": "1"}]}
+
+
+@pytest.mark.parametrize("status", list(CampaignStatus))
+def test_a_test_is_sent_in_any_state_and_marked_as_one(api: Api, tenant: TestTenant, status: str) -> None:
+    store = tenant.store(name="Kahvila")
+    tenant.device("phone", locale="fi-FI", **PUSHED)
+    path = campaign(
+        tenant, status, creatives=[{"title": "Coffee"}, {"locale": "fi", "title": "Kahvia: {store}", "body": "{code}"}]
+    )
+    answer = tenant.secret.post(f"{path}/test-send", json={"device_id": "phone", "store_id": store["store_id"]})
+    assert answer.status_code == 202
+    assert [one["channel"] for one in answer.json()["messages"]] == ["inbox"]
+    with api.system.connect() as connection:
+        (row,) = connection.execute(sa.select(notifications).where(notifications.c.tenant_id == tenant.tenant_id)).all()
+    assert (row.state, row.decision_id, row.payload["title"]) == ("queued", None, "Kahvia: Kahvila")
+    assert (row.payload["data"]["test"], row.payload["body"]) == (True, "TEST")
+    assert timedelta(0) < row.expires_at - row.created_at <= timedelta(minutes=10)
+    newest = tenant.secret.get(f"{path}/history").json()["moves"][-1]
+    assert (newest["move"], newest["status"]) == ("test-send", status)
+    assert tenant.secret.get(f"{path}/report").json()["notifications"] == {}
+
+
+def test_a_test_needs_consent_a_store_and_moderation(tenant: TestTenant) -> None:
+    path = campaign(tenant, "draft")
+    tenant.device("shy")
+    tenant.device("phone", **PUSHED)
+    problem(tenant.secret.post(f"{path}/test-send", json={"device_id": "shy"}), 403, "no_consent")
+    problem(tenant.secret.post(f"{path}/test-send", json={"device_id": "nobody"}), 404, "not-found")
+    problem(tenant.secret.post(f"{path}/test-send", json={"device_id": "phone"}), 404, "not-found")
+    tenant.store()
+    answers = [tenant.secret.post(f"{path}/test-send", json={"device_id": "phone"}).status_code for _ in range(45)]
+    assert set(answers) == {202, 429}
+    # a new minute may begin in between
+    assert 17 <= answers.count(202) <= 40

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from offers.audience import Audience, Rule, attributes_of, fits
 from offers.definition import CampaignDefinition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NAMES = ("age", "tier", "tags", "vip")
 SCALARS = st.one_of(
@@ -56,7 +59,7 @@ def truth(rule: dict[str, Any], attributes: dict[str, Any]) -> bool:
         return False
     value = attributes[rule["attribute"]]
     number = kind(value) == "number"
-    table = {
+    table: dict[str, Callable[[], bool]] = {
         "is": lambda: alike(value, wanted),
         "one_of": lambda: bool([one for one in wanted if alike(one, value)]),
         "has": lambda: kind(value) == "list" and bool([one for one in value if alike(one, wanted)]),

@@ -14,7 +14,7 @@ def queries(package: str) -> dict[str, sa.TextClause]:
     """Every named block of `package`'s own `.sql` files.
 
     >>> sorted(queries("geofences"))[0]
-    'changes_after'
+    'begin_log_anew'
     """
     blocks: dict[str, sa.TextClause] = {}
     for file in files(package).iterdir():

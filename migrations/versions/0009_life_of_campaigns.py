@@ -81,7 +81,8 @@ def _user_attributes() -> None:
 def _texts(expression: str) -> None:
     """Rewrites title and body of all creatives; `{text}` in the expression stands for the text."""
     changed = ", ".join(
-        f"'{name}', " + expression.replace("{text}", f"coalesce(creative ->> '{name}', '')") for name in ("title", "body")
+        f"'{name}', " + expression.replace("{text}", f"coalesce(creative ->> '{name}', '')")
+        for name in ("title", "body")
     )
     for table in WITH_CREATIVES:
         op.execute(

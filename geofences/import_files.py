@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zlib
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
@@ -79,3 +80,36 @@ def read_rows(text: TextIO) -> Iterator[Row | Broken]:
             yield from read_csv(split_lines(head, text))
     except DAMAGE as error:
         raise UnreadableFileError(f"the file is damaged: {error}") from error
+
+
+def read_records(text: TextIO) -> Iterator[Row | Broken]:
+    """The rows of a CSV, or of JSON objects one a line; of a feature, its properties. Raises UnreadableFileError."""
+    try:
+        head = text.read(CHUNK)
+        first = head.lstrip(JSON_SPACE)[:1]
+        if not first:
+            raise UnreadableFileError("the file is empty")
+        if first == "[":
+            raise UnreadableFileError("a JSON array is not read: write one object a line")
+        if first in {"{", RS}:
+            yield from _objects(split_lines(head, text))
+        else:
+            yield from read_csv(split_lines(head, text))
+    except DAMAGE as error:
+        raise UnreadableFileError(f"the file is damaged: {error}") from error
+
+
+def _objects(lines: Iterator[str]) -> Iterator[Row | Broken]:
+    texts = (stripped for line in lines if (stripped := line.strip(JSON_SPACE + RS)))
+    for number, source in enumerate(texts, 1):
+        try:
+            value = json.loads(source)
+        except (ValueError, RecursionError) as error:
+            yield Broken(row=number, reason=f"not JSON: {error}")
+            continue
+        if isinstance(value, dict) and value.get("type") == "Feature":
+            value = value.get("properties")
+        if isinstance(value, dict):
+            yield Row(row=number, values=value, source=source)
+        else:
+            yield Broken(row=number, reason="not an object")

@@ -1,4 +1,4 @@
-"""Hand-written SQL by name: `queries.sql` of a package, cut at its `-- name:` lines. Parameters are `:like_this`."""
+"""Hand-written SQL by name: a package's `.sql` files, cut at their `-- name:` lines. Parameters are `:like_this`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import sqlalchemy as sa
 
 @cache
 def queries(package: str) -> dict[str, sa.TextClause]:
-    """Every named block of `package`'s queries.sql.
+    """Every named block of `package`'s own `.sql` files.
 
     >>> sorted(queries("geofences"))[0]
-    'changes_after'
+    'begin_log_anew'
     """
-    text = files(package).joinpath("queries.sql").read_text(encoding="utf-8")
-    pieces = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
-    names, bodies = pieces[1::2], pieces[2::2]
-    assert len(set(names)) == len(names), "two blocks of one name"
-    return {name: sa.text(body.strip().rstrip(";")) for name, body in zip(names, bodies, strict=True)}
+    blocks: dict[str, sa.TextClause] = {}
+    for file in files(package).iterdir():
+        if file.name.endswith(".sql"):
+            pieces = re.split(r"^-- name: (\w+)\n", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
+                assert name not in blocks, "two blocks of one name"
+                blocks[name] = sa.text(body.strip().rstrip(";"))
+    return blocks

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from geofences.errors import ConflictError, NotFoundError
 from geofences.ids import stable_id
 from geofences.model import DeviceId, TenantId
-from geofences.tables import ChangeKind, ConsentSource, Purpose, changes, consents, devices, tenants
+from geofences.tables import Approval, ChangeKind, ConsentSource, Purpose, changes, consents, devices, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +28,7 @@ class Tenant:
     tenant_id: TenantId
     name: str
     sandbox: bool
+    approval: Approval = Approval.ANYONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +46,13 @@ class Device:
     tenant_id: TenantId
     external_id: str
     external_user_id: str | None
+    user_vouched: bool
+    """Whether a server said who the person is."""
     attributes: Mapping[str, Any]
+    """What the app says, and over it what servers say."""
     timezone: str | None
     locale: str | None
+    quiet_times: Mapping[str, str] | None
     generation: int
     consents: tuple[Consent, ...] = ()
 
@@ -73,7 +78,14 @@ def find_tenant(connection: sa.Connection, name_or_id: str) -> Tenant:
     row = connection.execute(statement).first()
     if row is None:
         raise NotFoundError(f"no tenant {name_or_id!r}")
-    return Tenant(tenant_id=TenantId(row.tenant_id), name=row.name, sandbox=row.sandbox)
+    return Tenant(
+        tenant_id=TenantId(row.tenant_id), name=row.name, sandbox=row.sandbox, approval=Approval(row.approval)
+    )
+
+
+def set_approval(connection: sa.Connection, tenant_id: TenantId, approval: Approval) -> None:
+    """Who may approve the tenant's campaigns from now on."""
+    connection.execute(sa.update(tenants).where(tenants.c.tenant_id == tenant_id).values(approval=approval))
 
 
 def use_tenant(connection: sa.Connection, tenant_id: TenantId) -> None:
@@ -87,27 +99,10 @@ def device_id_for(tenant_id: TenantId, external_id: str) -> DeviceId:
 
 
 def put_device(
-    connection: sa.Connection,
-    *,
-    tenant_id: TenantId,
-    external_id: str,
-    external_user_id: str | None = None,
-    attributes: Mapping[str, Any] | None = None,
-    timezone: str | None = None,
-    locale: str | None = None,
+    connection: sa.Connection, *, tenant_id: TenantId, external_id: str, given: Mapping[str, Any]
 ) -> DeviceId:
-    """Creates the device, or updates what is given of it."""
+    """Creates the device, or updates the columns that are `given` of it."""
     device_id = device_id_for(tenant_id, external_id)
-    given = {
-        name: value
-        for name, value in {
-            "external_user_id": external_user_id,
-            "attributes": attributes,
-            "timezone": timezone,
-            "locale": locale,
-        }.items()
-        if value is not None
-    }
     statement = insert(devices).values(device_id=device_id, tenant_id=tenant_id, external_id=external_id, **given)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["device_id"], set_={**given, "updated_at": sa.func.now()})
@@ -126,7 +121,12 @@ def create_devices(
 ) -> None:
     """Creates those that are missing, with consents vouched for by `source`; the others stay as they are."""
     rows = [
-        {"device_id": device_id_for(tenant_id, external_id), "tenant_id": tenant_id, "external_id": external_id}
+        {
+            "device_id": device_id_for(tenant_id, external_id),
+            "tenant_id": tenant_id,
+            "external_id": external_id,
+            "vouched_at": None if source is ConsentSource.APP else at,
+        }
         for external_id in external_ids
     ]
     if not rows:
@@ -186,9 +186,11 @@ def find_device(connection: sa.Connection, *, tenant_id: TenantId, external_id: 
         tenant_id=tenant_id,
         external_id=row.external_id,
         external_user_id=row.external_user_id,
-        attributes=row.attributes,
+        user_vouched=row.user_vouched,
+        attributes=row.attributes | row.vouched_attributes,
         timezone=row.timezone,
         locale=row.locale,
+        quiet_times=row.quiet_times,
         generation=row.generation,
         consents=tuple(
             Consent(

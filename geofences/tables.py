@@ -64,6 +64,15 @@ class ConsentSource(StrEnum):
     REPLAY = "replay"
 
 
+class Approval(StrEnum):
+    """Who may approve a tenant's campaigns."""
+
+    ANYONE = "anyone"
+    """Also a server, for which the tenant vouches; a person never what is their own."""
+    PEOPLE = "people"
+    """A person, and another than wrote or submitted it."""
+
+
 class ChangeKind(StrEnum):
     """What a numbered change row is about; every process applies the kinds it holds a snapshot of."""
 
@@ -79,7 +88,9 @@ tenants = sa.Table(
     sa.Column("tenant_id", sa.Integer, sa.Identity(), primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("sandbox", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("approval", sa.Text, nullable=False, server_default=Approval.ANYONE),
     timestamp("created_at", default_now=True),
+    one_of("approval", Approval),
     schema=SCHEMA,
 )
 
@@ -90,7 +101,11 @@ devices = sa.Table(
     tenant_column(),
     sa.Column("external_id", sa.Text, nullable=False),
     sa.Column("external_user_id", sa.Text),
+    # whether a server said so, itself or by its hash: an app alone could name anybody
+    sa.Column("user_vouched", sa.Boolean, nullable=False, server_default=sa.false()),
+    # what the app says, and what servers say: theirs counts where both say something
     sa.Column("attributes", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
+    sa.Column("vouched_attributes", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
     sa.Column("timezone", sa.Text),
     sa.Column("locale", sa.Text),
     # wall times of the shopper's own zone, {"start": "21:00", "end": "08:00"}; NULL: none of their own

@@ -72,9 +72,11 @@ ACCESS: Final[Mapping[str, frozenset[str]]] = _table(
     ({SECRET, MARKETER}, "create_fence replace_fence delete_fence preview_fence"),
     # campaigns: who writes them does not let them loose
     (_READERS, "list_campaigns get_campaign preview_windows report_campaign"),
-    (_READERS, "explain_campaign dry_run_campaign"),
+    (_READERS, "explain_campaign dry_run_campaign campaign_history"),
     ({SECRET, MARKETER}, "create_campaign replace_campaign clone_campaign"),
-    ({SECRET, MARKETER}, "move_campaign:submit move_campaign:archive"),
+    ({SECRET, MARKETER}, "move_campaign:submit move_campaign:withdraw move_campaign:archive move_campaign:unarchive"),
+    ({SECRET, MARKETER, APPROVER}, "test_send_campaign"),
+    ({SECRET, APPROVER}, "reject_campaign"),
     ({SECRET, APPROVER}, "move_campaign:approve move_campaign:pause move_campaign:resume move_campaign:stop"),
     # running it
     (_ADMINS, "create_webhook list_webhooks get_webhook move_webhook delete_webhook"),

@@ -18,6 +18,7 @@ from lbs import clock
 from lbs.access import ACCESS, ANYBODY, INSTALLER
 from lbs.api import (
     audit,
+    campaign_life,
     campaigns,
     devices,
     explain,
@@ -69,6 +70,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     fences.router,
     explain.router,
     campaigns.router,
+    campaign_life.router,
     traffic.router,
     webhooks.router,
     keys.router,

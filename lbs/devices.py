@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
@@ -22,8 +22,10 @@ from geofences.tables import ChangeKind, ConsentSource, Purpose, devices
 from geofences.visits import to_us
 from lbs.auth import CallerKind
 from lbs.channels import ChannelBody, put_channels
-from lbs.errors import TooManyRequestsError
+from lbs.errors import ForbiddenError
 from lbs.fields import ExternalId, Instant, JsonObject, ShortText, Timezone
+from lbs.identity import is_vouched, user_hash_key
+from lbs.limits import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
 GENERATIONS: Final = 2**30
 """Half of what the column holds, so that it can be raised as often as anybody likes."""
-MINUTE_S: Final = 60
 
 
 class ConsentBody(BaseModel):
@@ -50,15 +51,39 @@ class ConsentBody(BaseModel):
     at: Annotated[Instant | None, Field(description="When; none: now.")] = None
 
 
+WallTime = Annotated[str, StringConstraints(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$"), Field(examples=["21:00"])]
+
+
+class QuietTimesBody(BaseModel):
+    """When the person wants quiet, in the device's zone; an `end` at or before `start` lies on the next day."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: WallTime
+    end: WallTime
+
+
 class DeviceChange(BaseModel):
-    """What is to change; a field that is missing or null stays as it is."""
+    """What is to change; a field that is missing or null stays as it is, but `quiet_times: null` takes them away."""
 
     model_config = ConfigDict(extra="forbid")
 
     external_user_id: Annotated[
         ExternalId | None, Field(description="The client's own id of the person; several devices may share it.")
     ] = None
-    attributes: JsonObject | None = None
+    external_user_hash: Annotated[
+        str | None,
+        StringConstraints(max_length=64),
+        Field(
+            description="HMAC-SHA256 of external_user_id under the tenant's user hash key, in hexadecimal, made by its "
+            "server. Without it an app's word for the person is kept, but nothing is shared with their other devices."
+        ),
+    ] = None
+    attributes: Annotated[
+        JsonObject | None,
+        Field(description="All of the app's from now on, or with a secret key all; a server's count before an app's."),
+    ] = None
+    quiet_times: QuietTimesBody | None = None
     timezone: Timezone | None = None
     locale: Annotated[
         str | None,
@@ -123,15 +148,17 @@ def change_device(
     """
     before = find_device(connection, tenant_id=caller.tenant_id, external_id=external_id)
     now = services.now()
-    put_device(
-        connection,
-        tenant_id=caller.tenant_id,
-        external_id=external_id,
-        external_user_id=change.external_user_id,
-        attributes=change.attributes,
-        timezone=change.timezone,
-        locale=change.locale,
-    )
+    given_columns: dict[str, Any] = {
+        name: value
+        for name, value in {"timezone": change.timezone, "locale": change.locale}.items()
+        if value is not None
+    }
+    if "quiet_times" in change.model_fields_set:
+        given_columns["quiet_times"] = None if change.quiet_times is None else change.quiet_times.model_dump()
+    given_columns |= _attributes(change, caller) | _person(change, before, caller, services)
+    if caller.kind is CallerKind.SECRET:
+        given_columns["vouched_at"] = now
+    put_device(connection, tenant_id=caller.tenant_id, external_id=external_id, given=given_columns)
     if change.channels is not None:
         put_channels(connection, change.channels, caller=caller, device_id=before.device_id, services=services)
     source = ConsentSource.SERVER if caller.kind is CallerKind.SECRET else ConsentSource.APP
@@ -152,6 +179,33 @@ def change_device(
             after.append(tell)
     if not created:
         announce_device(connection, caller=caller, device_id=before.device_id, now=now)
+
+
+def _attributes(change: DeviceChange, caller: Caller) -> dict[str, Any]:
+    """A server's word replaces all that was said; an app's only what an app said."""
+    if change.attributes is None:
+        return {}
+    if caller.kind is CallerKind.SECRET:
+        return {"vouched_attributes": change.attributes, "attributes": {}}
+    return {"attributes": change.attributes}
+
+
+def _person(change: DeviceChange, before: Device, caller: Caller, services: Services) -> dict[str, Any]:
+    """Whose device it is, and whether a server says so. ForbiddenError for an app that cannot prove it."""
+    user, given = change.external_user_id, change.external_user_hash
+    if user is None:
+        if given is not None:
+            raise ForbiddenError("external_user_hash comes with the external_user_id that it proves")
+        return {}
+    if caller.kind is CallerKind.SECRET:
+        return {"external_user_id": user, "user_vouched": True}
+    if given is not None:
+        if not is_vouched(user_hash_key(services.settings, caller.tenant_id), user, given):
+            raise ForbiddenError("external_user_hash is not that of this external_user_id")
+        return {"external_user_id": user, "user_vouched": True}
+    if before.user_vouched and before.external_user_id != user:
+        raise ForbiddenError("a server said whose device this is: another person needs external_user_hash")
+    return {"external_user_id": user}
 
 
 def announce_device(connection: sa.Connection, *, caller: Caller, device_id: DeviceId, now: datetime) -> None:
@@ -191,14 +245,10 @@ def revoke_tokens(connection: sa.Connection, *, caller: Caller, device: Device, 
 
 def limit_registrations(services: Services, caller: Caller) -> None:
     """TooManyRequestsError once a publishable key has registered as many devices this minute as it may."""
-    now_s = int(services.now().timestamp())
-    minute = now_s // MINUTE_S
-    key = f"{services.settings.redis_prefix}:registered:{caller.key_id}:{minute}"
-    pipeline = services.redis.pipeline(transaction=False)
-    pipeline.incr(key)
-    pipeline.expire(key, 2 * MINUTE_S)
-    if int(pipeline.execute()[0]) > services.settings.register_per_minute:
-        raise TooManyRequestsError(
-            "this key has registered as many devices this minute as it may",
-            retry_after_s=MINUTE_S - now_s % MINUTE_S,
-        )
+    count(
+        services,
+        "registered",
+        whose=caller.key_id,
+        at_most=services.settings.register_per_minute,
+        told="this key has registered as many devices this minute as it may",
+    )

@@ -29,6 +29,7 @@ STEPS: Final = (
     "positions",
     "device_last",
     "consents",
+    "user_attributes",
     "devices",
 )
 """Tables whose rows are deleted, each by the block `erase_<table>`."""

@@ -107,6 +107,7 @@ ANSWERS: Final[dict[type[Exception], Answer]] = {
     offers.InvalidScheduleError: Answer(422, "invalid-schedule", "The campaign windows cannot be read"),
     offers.InvalidCampaignError: Answer(422, "invalid-campaign", "The campaign contradicts itself or what exists"),
     offers.TooManyStoresError: Answer(422, "too-many-stores", "Too many stores to sort"),
+    offers.ApprovalError: Answer(403, "approval-refused", "Somebody else has to approve this"),
     # raised by the command line's uploads only; here for completeness
     MapError: Answer(422, "invalid-map", "The column map cannot be applied"),
     UnreadableFileError: Answer(422, "unreadable-file", "The file cannot be read"),

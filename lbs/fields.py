@@ -12,6 +12,7 @@ from geofences.errors import NotFoundError, UnknownTimezoneError
 from geofences.zones import zone
 
 MAX_OBJECT_BYTES: Final = 16_384
+INT32_MAX: Final = 2**31 - 1
 INT64_MAX: Final = 2**63 - 1
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)

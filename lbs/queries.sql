@@ -82,6 +82,16 @@ DELETE FROM geofences.device_last WHERE tenant_id = :tenant_id AND device_id = :
 -- name: erase_consents
 DELETE FROM geofences.consents WHERE tenant_id = :tenant_id AND device_id = :device_id
 
+-- name: erase_user_attributes
+-- of a person with no other device
+DELETE FROM offers.user_attributes AS u
+USING geofences.devices AS d
+WHERE d.tenant_id = :tenant_id AND d.device_id = :device_id AND d.user_vouched
+  AND u.tenant_id = d.tenant_id AND u.external_user_id = d.external_user_id
+  AND NOT EXISTS (SELECT FROM geofences.devices AS o
+                  WHERE o.tenant_id = d.tenant_id AND o.external_user_id = d.external_user_id
+                    AND o.user_vouched AND o.device_id <> d.device_id)
+
 -- name: erase_devices
 DELETE FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id
 

@@ -99,14 +99,14 @@ def import_stores(
 ) -> Report:
     """Upserts the stores of a file; with a radius also a circle fence for each, under the store's external id."""
     columns = ColumnMap.parse(column_map, STORE_FIELDS)
-    with _target(settings, tenant_name) as (engine, tenant):
+    with target(settings, tenant_name) as (engine, tenant):
         with _rows(file, progress) as rows:
             upload = read_stores(rows, columns=columns, at=clock.now(), hours_remark=hours_remark)
         report = _report(upload, dry_run=dry_run)
         report.fence_outcomes = None if fence_radius_m is None else []
         with progress("Importing stores", len(upload.accepted)) as advance:
             for chunk in _chunks([store for _, store in upload.accepted.values()]):
-                with _transaction(engine, dry_run=dry_run) as connection:
+                with transaction(engine, dry_run=dry_run) as connection:
                     done = put_stores(connection, tenant_id=tenant.tenant_id, rows=chunk, now=clock.now())
                     if fence_radius_m is not None:
                         circles = [
@@ -133,13 +133,13 @@ def import_fences(
 ) -> Report:
     """Upserts the fences of a file; those that name a store are linked to it."""
     columns = ColumnMap.parse(column_map, FENCE_FIELDS)
-    with _target(settings, tenant_name) as (engine, tenant):
+    with target(settings, tenant_name) as (engine, tenant):
         with _rows(file, progress) as rows:
             upload = read_fences(rows, columns=columns, profile=profile)
         outcomes: list[Upsert] = []
         with progress("Importing fences", len(upload.accepted)) as advance:
             for chunk in _chunks(list(upload.accepted.items())):
-                with _transaction(engine, dry_run=dry_run) as connection:
+                with transaction(engine, dry_run=dry_run) as connection:
                     linked = _link(connection, tenant, chunk, upload)
                     outcomes += _put_fences(connection, settings, tenant, linked)
                 advance(len(chunk))
@@ -149,7 +149,7 @@ def import_fences(
 
 
 @contextmanager
-def _target(settings: Settings, tenant_name: str) -> Iterator[tuple[sa.Engine, Tenant]]:
+def target(settings: Settings, tenant_name: str) -> Iterator[tuple[sa.Engine, Tenant]]:
     engine = database(settings, Role.SYSTEM)
     try:
         with engine.connect() as connection:
@@ -169,11 +169,11 @@ def _rows(file: Path, progress: Progress) -> Iterator[Iterable[Row | Broken]]:
 
 
 @contextmanager
-def _transaction(engine: sa.Engine, *, dry_run: bool) -> Iterator[sa.Connection]:
-    with engine.connect() as connection, connection.begin() as transaction:
+def transaction(engine: sa.Engine, *, dry_run: bool) -> Iterator[sa.Connection]:
+    with engine.connect() as connection, connection.begin() as begun:
         yield connection
         if dry_run:
-            transaction.rollback()
+            begun.rollback()
 
 
 def hours_remark(text: str) -> str | None:

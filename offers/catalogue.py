@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from geofences.errors import NotFoundError
 from geofences.ids import stable_id
 from geofences.model import FenceId, LatLng, StoreId, TenantId
 from geofences.sql import queries
@@ -122,6 +123,14 @@ class Catalogue:
 
     def store_place(self, store_id: StoreId) -> NamedPlace:
         return self._store_places[store_id]
+
+
+def load_place(connection: sa.Connection, store_id: StoreId) -> NamedPlace:
+    """A store as a place, under the caller's tenant; NotFoundError."""
+    row = connection.execute(queries("offers")["store_places"], {"store_ids": [store_id]}).one_or_none()
+    if row is None:
+        raise NotFoundError(f"no store {store_id}")
+    return _place(row)
 
 
 def _key(campaign: Campaign) -> tuple[TenantId, TriggerType]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import sqlalchemy as sa
 
+from geofences.model import LatLng
+from geofences.sql import queries
 from geofences.zones import zone as zone_named
 from offers import ledger, rows, rules
 from offers.definition import Stacking
 from offers.facts import Facts, Given, budget_limits, local_day, standing_of
 from offers.ledger import Reservation
 from offers.messages import NOTIFICATION_COLUMNS, notification_rows
-from offers.model import Outcome, ReservationState
+from offers.model import DecisionId, Outcome, ReservationState
+from offers.templates import Placeholder
+from offers.wording import asks_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from geofences.model import Shard, TenantId
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from offers.questions import Question
     from offers.shoppers import Recipient
 
+NO_CODES: Final[Mapping[DecisionId, str]] = MappingProxyType({})
 NEW_NOTIFICATIONS_CHANNEL: Final = "lbs_notifications"
 DECISION_COLUMNS: Final = (
     "decision_id", "tenant_id", "shard", "campaign_id", "campaign_version", "device_id", "store_id", "event_id",
@@ -125,16 +131,19 @@ def given_now(reservation: Reservation) -> Given:
     )
 
 
-def write(connection: sa.Connection, shard: Shard, answers: Sequence[Answer]) -> None:
-    """Decisions and messages; the reservations are the ledger's."""
+def write(
+    connection: sa.Connection, shard: Shard, answers: Sequence[Answer], codes: Mapping[DecisionId, str] = NO_CODES
+) -> None:
+    """Decisions and messages; the reservations are the ledger's. `codes` are of claims made with the decisions."""
     if not answers:
         return
     decided = [_decision_row(shard, made) for made in answers]
     rows.insert(connection, "offers.decisions", DECISION_COLUMNS, decided)
+    offered = [made for made in answers if made.decision.outcome is Outcome.OFFERED]
+    positions = _positions(connection, offered)
     messages = [
         row
-        for made in answers
-        if made.decision.outcome is Outcome.OFFERED
+        for made in offered
         for row in notification_rows(
             campaign=made.question.campaign,
             moment=made.question.moment,
@@ -142,11 +151,29 @@ def write(connection: sa.Connection, shard: Shard, answers: Sequence[Answer]) ->
             decision_id=made.question.decision_id,
             decision=made.decision,
             recipient=made.recipient,
+            position=positions.get(made.question.decision_id),
+            code=codes.get(made.question.decision_id),
         )
     ]
     if messages:
         rows.insert(connection, "offers.notifications", NOTIFICATION_COLUMNS, messages, more="ON CONFLICT DO NOTHING")
         connection.execute(sa.text(f"NOTIFY {NEW_NOTIFICATIONS_CHANNEL}"))
+
+
+def _positions(connection: sa.Connection, offered: Sequence[Answer]) -> dict[DecisionId, LatLng]:
+    """Where devices were a moment ago, for the messages that tell a distance; one not seen since has no place."""
+    asking = [made for made in offered if Placeholder.DISTANCE in asks_for(made.question.campaign.definition)]
+    if not asking:
+        return {}
+    found = connection.execute(
+        queries("offers")["positions_before"],
+        {
+            "decision_ids": [made.question.decision_id for made in asking],
+            "device_ids": [made.question.moment.device_id for made in asking],
+            "times": [made.question.moment.clock for made in asking],
+        },
+    )
+    return {DecisionId(row.decision_id): LatLng(lat=row.lat, lng=row.lng) for row in found}
 
 
 def _decision_row(shard: Shard, made: Answer) -> dict[str, object]:

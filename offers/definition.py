@@ -5,17 +5,22 @@ One shape, checked in one place. Pure.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from offers.audience import Audience
-from offers.recurrence import MAX_DURATION, MAX_RULE
+from offers.recurrence import MAX_DURATION, MAX_RULE, RecurringWindow
 from offers.schedule import Schedule, Weekday
+from offers.templates import Placeholder, holes, parse
 from offers.windows import MAX_BLACKOUT_DAYS
+
+EARLIEST_ZONE: Final = timezone(timedelta(hours=14))
+LATEST_ZONE: Final = timezone(timedelta(hours=-12))
+"""Where a day begins first on Earth, and where it ends last."""
 
 
 class Part(BaseModel):
@@ -70,6 +75,23 @@ class Windows(Part):
 
     def schedule(self) -> Schedule:
         return Schedule.from_json(self.model_dump(mode="json"))
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """Before it, it is the first day nowhere on Earth."""
+        return None if self.first_day is None else datetime.combine(self.first_day, time(), EARLIEST_ZONE)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """From then on, no window can be open anywhere on Earth."""
+        ends = []
+        if self.last_day is not None:
+            ends.append(datetime.combine(self.last_day, time(), LATEST_ZONE) + timedelta(days=1))
+        recurring = [RecurringWindow.parse(one.rule, duration_min=one.duration_min).over_at() for one in self.recurring]
+        last = [at for at in recurring if at is not None]
+        if recurring and not self.weekly and len(last) == len(recurring):
+            ends.append(max(last).replace(tzinfo=LATEST_ZONE))
+        return min(ends, default=None)
 
 
 class EventTrigger(Part):
@@ -135,6 +157,10 @@ class Offer(Part):
         most = self.max_cost if self.max_cost is not None or self.kind != "amount" else self.value
         return None if most is None else Decimal(str(most))
 
+    @property
+    def has_price(self) -> bool:
+        return self.value is not None and (self.kind == "percentage" or self.currency is not None)
+
     @model_validator(mode="after")
     def _value_fits_kind(self) -> Self:
         if self.kind in {"percentage", "amount"} and self.value is None:
@@ -146,12 +172,24 @@ class Offer(Part):
         return self
 
 
+def _template(text: str) -> str:
+    parse(text)
+    return text
+
+
+Template = Annotated[str, AfterValidator(_template)]
+
+
 class Creative(Part):
-    """What the message says in one language; `{store}` stands for the store's name."""
+    """What the message says in one language.
+
+    `{store}`, `{distance}`, `{price}`, `{code}` and `{ends}` stand for what is known then; `{distance|close to you}`
+    says what to write where it is not. `{{` and `}}` are braces.
+    """
 
     locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
-    title: Annotated[str, Field(min_length=1, max_length=200)]
-    body: Annotated[str, Field(max_length=1000)] = ""
+    title: Annotated[Template, Field(min_length=1, max_length=200, examples=["Coffee at {store}"])]
+    body: Annotated[Template, Field(max_length=1000)] = ""
 
 
 class CapScope(StrEnum):
@@ -282,6 +320,16 @@ class CampaignDefinition(Part):
             raise ValueError("name fences or stores, not both")
         if self.fences and self.trigger.type == "scheduled":
             raise ValueError("a scheduled campaign names stores, because its time is a store's time")
+        return self
+
+    @model_validator(mode="after")
+    def _price_is_known(self) -> Self:
+        for number, creative in enumerate(self.creatives):
+            asked = Placeholder.PRICE in holes((creative.title, creative.body))
+            if asked and (
+                self.offer.value is None or (self.offer.kind != "percentage" and self.offer.currency is None)
+            ):
+                raise ValueError(f"creatives[{number}] says {{price}}, but the offer has no value in a currency")
         return self
 
     @model_validator(mode="after")

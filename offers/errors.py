@@ -27,3 +27,7 @@ class InvalidCampaignError(OffersError):
 
 class TooManyStoresError(OffersError):
     """A search that would have to sort more stores than it may; says what to ask instead."""
+
+
+class ApprovalError(OffersError):
+    """Somebody else has to approve this campaign."""

@@ -6,17 +6,19 @@ import base64
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import numpy as np
 
+from geofences.geo import geodesic_distance_m
 from geofences.ids import stable_id
 from offers.model import Delivery, NotificationId, NotificationState
 from offers.push import ChannelType, Message
+from offers.wording import MessageValues, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
+    from geofences.model import LatLng
     from offers.catalogue import NamedPlace
-    from offers.definition import Creative
     from offers.model import Campaign, Decision, DecisionId, Moment
     from offers.shoppers import Recipient
 
@@ -43,17 +45,10 @@ def notification_id_of(text: str) -> NotificationId:
     return NotificationId(int.from_bytes(raw, "big", signed=True))
 
 
-def choose_creative(creatives: Sequence[Creative], locale: str | None) -> Creative:
-    """The text in the reader's language: the same locale, else the same language, else the first."""
-    wanted = (locale or "").replace("_", "-").lower()
-    for creative in creatives:
-        if creative.locale.lower() == wanted:
-            return creative
-    language = wanted.split("-")[0]
-    for creative in creatives:
-        if creative.locale.lower().split("-")[0] == language:
-            return creative
-    return creatives[0]
+def away_m(position: LatLng, place: LatLng) -> float:
+    """The geodesic between two places."""
+    there = np.array([position.lat]), np.array([position.lng])
+    return float(geodesic_distance_m(*there, np.array([place.lat]), np.array([place.lng]))[0])
 
 
 def notification_rows(
@@ -64,9 +59,23 @@ def notification_rows(
     decision_id: DecisionId,
     decision: Decision,
     recipient: Recipient,
+    position: LatLng | None = None,
+    code: str | None = None,
 ) -> list[dict[str, object]]:
-    """Rows of `NOTIFICATION_COLUMNS`. In a sandbox they end at once: a replay writes to nobody."""
-    payload = msgspec.Raw(msgspec.json.encode(_payload(campaign, place, decision_id, decision.expires_at, recipient)))
+    """Rows of `NOTIFICATION_COLUMNS`. In a sandbox they end at once: a replay writes to nobody.
+
+    `position` is where the device was, for `{distance}`; `code` is of a claim made with the decision, for `{code}`.
+    """
+    values = MessageValues(
+        store=place.name,
+        zone=place.place.zone,
+        now=moment.clock,
+        distance_m=None if position is None else away_m(position, place.location),
+        code=code,
+        ends_at=decision.expires_at,
+    )
+    data = {"decision_id": str(decision_id)}
+    payload = payload_of(campaign, place, values, locale=recipient.locale, expires_at=decision.expires_at, **data)
     state, reason = (NotificationState.SUPPRESSED, "replay") if recipient.sandbox else (NotificationState.QUEUED, None)
     pushed = recipient.channels if decision.delivery is Delivery.PUSH else ()
     channels: list[tuple[int | None, str]] = [(None, ChannelType.INBOX), *pushed]
@@ -82,7 +91,7 @@ def notification_rows(
             "channel": channel,
             "state": state,
             "reason": reason,
-            "payload": payload,
+            "payload": msgspec.Raw(payload.encode()),
             "created_at": moment.clock,
             "not_before": decision.send_at,
             "expires_at": decision.expires_at,
@@ -92,23 +101,26 @@ def notification_rows(
     ]
 
 
-def _payload(
-    campaign: Campaign, place: NamedPlace, decision_id: DecisionId, expires_at: datetime, recipient: Recipient
-) -> dict[str, Any]:
+def payload_of(
+    campaign: Campaign,
+    place: NamedPlace,
+    values: MessageValues,
+    *,
+    locale: str | None,
+    expires_at: datetime,
+    **more: Any,
+) -> str:
+    """What a message says, as it is stored; `more` goes into its data."""
     definition = campaign.definition
-    creative = choose_creative(definition.creatives, recipient.locale)
-    return {
-        "title": creative.title.replace("{store}", place.name),
-        "body": creative.body.replace("{store}", place.name),
-        "data": {
-            "campaign_id": str(campaign.campaign_id),
-            "decision_id": str(decision_id),
-            "store_id": None if place.store_id is None else str(place.store_id),
-            "store_name": place.name,
-            "offer": definition.offer.model_dump(mode="json", exclude_none=True),
-            "expires_at": expires_at.isoformat(),
-        },
+    text = say(definition, locale, values)
+    data = {
+        "campaign_id": str(campaign.campaign_id),
+        "store_id": None if place.store_id is None else str(place.store_id),
+        "store_name": place.name,
+        "offer": definition.offer.model_dump(mode="json", exclude_none=True),
+        "expires_at": expires_at.isoformat(),
     }
+    return msgspec.json.encode({"title": text.title, "body": text.body, "data": data | more}).decode()
 
 
 def to_message(notification_id: int, payload: dict[str, Any], *, expires_at: datetime, created_at: datetime) -> Message:

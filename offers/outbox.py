@@ -9,7 +9,7 @@ Nothing committed is lost: a row stays `queued` until an attempt ends it. Nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -23,6 +23,7 @@ from offers.catalogue import hours_of
 from offers.definition import CampaignDefinition
 from offers.messages import to_message
 from offers.model import CampaignStatus, NotificationState, ReservationState
+from offers.pacing import is_paced, lock_rates, put_back, take_slot
 from offers.push import (
     Address,
     ChannelPaused,
@@ -46,6 +47,8 @@ LEASE = timedelta(seconds=60)
 """Longer than any attempt may take: connect, write and read time limits together."""
 PAUSE = timedelta(seconds=60)
 """How long a message waits whose provider refuses our credentials before it asks again."""
+PARKED_AT_MOST = 20
+"""How often one claim looks again while it meets messages over their rate: behind them wait others."""
 NEW_INBOX_CHANNEL = "lbs_inbox"
 
 
@@ -55,7 +58,8 @@ class Claimed:
 
     notification_id: int
     tenant_id: int
-    decision_id: int
+    decision_id: int | None
+    """None for a test."""
     device_id: int
     channel_id: int | None
     channel: ChannelType
@@ -80,11 +84,32 @@ class Finished:
 
 
 def claim(connection: sa.Connection, *, now: datetime, limit: int, unseal: Callable[[bytes], bytes]) -> list[Claimed]:
-    """Takes up to `limit` due messages, oldest first, in the caller's transaction; `unseal` opens stored secrets."""
-    rows = connection.execute(
-        queries("offers")["claim_due"], {"now": now, "limit": limit, "lease_until": now + LEASE}
-    ).all()
-    return [_claimed(row, now, unseal) for row in rows]
+    """Takes up to `limit` due messages, oldest first, in the caller's transaction; `unseal` opens stored secrets.
+
+    Those whose campaign's send rate is used up are queued again for their turn.
+    """
+    rates = lock_rates(connection, now=now)
+    claimed: list[Claimed] = []
+    for _ in range(PARKED_AT_MOST):
+        rows = connection.execute(
+            queries("offers")["claim_due"],
+            {"now": now, "limit": limit - len(claimed), "lease_until": now + LEASE, "campaign_ids": sorted(rates)},
+        ).all()
+        parked: list[tuple[int, datetime]] = []
+        for row in rows:
+            message = _claimed(row, now, unseal)
+            rate = rates.get(row.campaign_id) if is_paced(row) and message.unsendable is None else None
+            slot = now if rate is None else take_slot(rate, row, now=now)
+            if slot is None:
+                claimed.append(replace(message, unsendable=(NotificationState.EXPIRED, "too_late")))
+            elif slot > now:
+                parked.append((row.notification_id, slot))
+            else:
+                claimed.append(message)
+        put_back(connection, parked, rates)
+        if not parked or len(claimed) >= limit:
+            break
+    return claimed
 
 
 def reclaim(connection: sa.Connection, *, now: datetime) -> int:
@@ -116,16 +141,25 @@ def _why_not(row: Any, now: datetime) -> tuple[NotificationState, str] | None:
     state = NotificationState
     if row.expires_at <= now:
         return state.EXPIRED, "too_late"
-    if row.campaign_status not in {CampaignStatus.LIVE, CampaignStatus.PAUSED}:
-        return state.EXPIRED, "campaign_ended"
-    if row.campaign_status == CampaignStatus.PAUSED:
-        return state.SUPPRESSED, "campaign_paused"
+    if row.decision_id is not None and (over := _over(row, now)) is not None:
+        return over
     if not row.push_consent:
         return state.SUPPRESSED, "no_consent"
-    if row.reservation_state == ReservationState.RELEASED:
-        return state.EXPIRED, "reservation_released"
     if row.channel != ChannelType.INBOX and row.channel_status != ChannelStatus.ACTIVE:
         return state.FAILED, "dead_address"
+    return None
+
+
+def _over(row: Any, now: datetime) -> tuple[NotificationState, str] | None:
+    """What ends an offer, and no test."""
+    state = NotificationState
+    if row.campaign_status in {CampaignStatus.ENDED, CampaignStatus.ARCHIVED}:
+        return state.EXPIRED, "campaign_ended"
+    if row.campaign_status != CampaignStatus.LIVE:
+        # whoever edits it has paused it before
+        return state.SUPPRESSED, "campaign_paused"
+    if row.reservation_state == ReservationState.RELEASED:
+        return state.EXPIRED, "reservation_released"
     if row.timezone is not None and not _still_on(row, now):
         return state.EXPIRED, "window_over"
     return None
@@ -192,9 +226,8 @@ def finish(connection: sa.Connection, batch: Sequence[Finished], *, now: datetim
     if dead:
         connection.execute(sa.update(channels).where(channels.c.channel_id.in_(dead)).values(status=ChannelStatus.DEAD))
     nothing = {NotificationState.FAILED, NotificationState.EXPIRED, NotificationState.SUPPRESSED}
-    ledger.release_refused(
-        connection, sorted({finished.claimed.decision_id for finished in done if finished.state in nothing}), now=now
-    )
+    decisions = {finished.claimed.decision_id for finished in done if finished.state in nothing}
+    ledger.release_refused(connection, sorted(one for one in decisions if one is not None), now=now)
 
 
 def put_in_inbox(connection: sa.Connection, batch: Sequence[Claimed], *, now: datetime) -> None:

@@ -16,6 +16,17 @@ WHERE c.campaign_id > :after
 ORDER BY c.campaign_id
 LIMIT :limit
 
+-- name: lock_due
+-- campaigns whose first day has begun somewhere, or whose last is over everywhere; not in a sandbox, which has the time
+-- of its data
+SELECT c.* FROM offers.campaigns AS c
+JOIN geofences.tenants AS t ON t.tenant_id = c.tenant_id AND NOT t.sandbox
+WHERE (c.status = 'approved' AND (c.starts_at IS NULL OR c.starts_at <= :now))
+   OR (c.status IN ('approved', 'live', 'paused') AND c.ends_at <= :now)
+ORDER BY c.campaign_id
+LIMIT 1000
+FOR NO KEY UPDATE OF c SKIP LOCKED
+
 -- name: waiting_shards
 -- shards with events the decider has not seen, or scheduled offers not decided
 SELECT s.shard FROM geofences.shards AS s JOIN offers.cursors AS c USING (shard) WHERE s.seq > c.seq
@@ -58,9 +69,14 @@ LIMIT :limit
 UPDATE offers.occasion_devices SET decided = true WHERE shard = :shard AND NOT decided AND seq = ANY(CAST(:seqs AS bigint[]))
 
 -- name: shoppers
--- attributes only where a campaign asks for them
-SELECT d.device_id, d.tenant_id, d.external_user_id, d.locale, d.timezone, d.quiet_times, d.created_at, d.vouched_at,
-       t.sandbox, CASE WHEN :with_attributes THEN d.attributes ELSE '{}' END AS attributes,
+-- attributes only where a campaign asks for them: the app's, over them a server's of the device, over them of the person.
+-- Whose device it is counts only if a server said so
+SELECT d.device_id, d.tenant_id, CASE WHEN d.user_vouched THEN d.external_user_id END AS external_user_id, d.locale, d.timezone, d.quiet_times, d.created_at, d.vouched_at,
+       t.sandbox,
+       CASE WHEN :with_attributes THEN d.attributes || d.vouched_attributes || coalesce(
+           (SELECT u.attributes FROM offers.user_attributes AS u
+            WHERE d.user_vouched AND u.tenant_id = d.tenant_id AND u.external_user_id = d.external_user_id), '{}')
+            ELSE '{}' END AS attributes,
        coalesce((SELECT c.granted FROM geofences.consents AS c
                  WHERE c.device_id = d.device_id AND c.purpose = 'push'), false) AS push_consent,
        coalesce((SELECT jsonb_agg(jsonb_build_object('channel_id', h.channel_id, 'type', h.type) ORDER BY h.channel_id)
@@ -70,12 +86,26 @@ FROM geofences.devices AS d
 JOIN geofences.tenants AS t ON t.tenant_id = d.tenant_id
 WHERE d.device_id = ANY(CAST(:device_ids AS bigint[]))
 
+-- name: positions_before
+-- where each device was in the two minutes before a time: of the day's partition and the one before
+SELECT asked.decision_id, p.lat, p.lng
+FROM unnest(CAST(:decision_ids AS bigint[]), CAST(:device_ids AS bigint[]), CAST(:times AS timestamptz[]))
+     AS asked(decision_id, device_id, at)
+CROSS JOIN LATERAL (
+    SELECT q.lat, q.lng FROM geofences.positions AS q
+    WHERE q.device_id = asked.device_id AND q.flags = 0
+      AND q.recorded_at <= asked.at AND q.recorded_at > asked.at - interval '2 min'
+    ORDER BY q.recorded_at DESC
+    LIMIT 1
+) AS p
+
 -- name: siblings
 -- all devices of the people who own these
 SELECT asked.device_id AS asked_for, d.device_id
 FROM unnest(CAST(:device_ids AS bigint[])) AS asked(device_id)
-JOIN geofences.devices AS mine ON mine.device_id = asked.device_id
-JOIN geofences.devices AS d ON d.tenant_id = mine.tenant_id AND d.external_user_id = mine.external_user_id
+JOIN geofences.devices AS mine ON mine.device_id = asked.device_id AND mine.user_vouched
+JOIN geofences.devices AS d
+    ON d.tenant_id = mine.tenant_id AND d.external_user_id = mine.external_user_id AND d.user_vouched
 
 -- name: put_users
 INSERT INTO offers.users (user_key, tenant_id)
@@ -221,63 +251,6 @@ SELECT * FROM unnest(CAST(:place_ids AS bigint[]), CAST(:tenant_ids AS integer[]
                      CAST(:opening_hours AS text[]), CAST(:lats AS float[]), CAST(:lngs AS float[]))
 ON CONFLICT DO NOTHING
 
--- name: expire_queued
-UPDATE offers.notifications SET state = 'expired', reason = :reason
-WHERE campaign_id = :campaign_id AND state = 'queued'
-
--- name: claim_due
--- the oldest due messages, each taken by one worker; an attempt is counted before it is made
-WITH due AS (
-    SELECT notification_id
-    FROM offers.notifications
-    WHERE state = 'queued' AND not_before <= :now
-    ORDER BY not_before, notification_id
-    LIMIT :limit
-    FOR UPDATE SKIP LOCKED
-),
-claimed AS (
-    UPDATE offers.notifications AS n
-    SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until
-    FROM due
-    WHERE n.notification_id = due.notification_id
-    RETURNING n.*
-)
-SELECT claimed.*, c.status AS campaign_status, c.definition, r.state AS reservation_state,
-       coalesce(g.granted, false) AS push_consent, h.address, h.status AS channel_status, w.secrets,
-       s.timezone, s.opening_hours, ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
-FROM claimed
-JOIN offers.campaigns AS c ON c.campaign_id = claimed.campaign_id
-LEFT JOIN offers.reservations AS r ON r.decision_id = claimed.decision_id
-LEFT JOIN geofences.consents AS g ON g.device_id = claimed.device_id AND g.purpose = 'push'
-LEFT JOIN offers.channels AS h ON h.channel_id = claimed.channel_id
-LEFT JOIN offers.webhooks AS w
-    ON claimed.channel = 'webhook' AND w.tenant_id = claimed.tenant_id AND w.url = h.address ->> 'url'
-LEFT JOIN geofences.stores AS s ON s.store_id = claimed.store_id
-ORDER BY claimed.not_before, claimed.notification_id
-
--- name: reclaim
--- the worker that took these is gone: nobody knows whether they were sent, so they go again with the same id
-UPDATE offers.notifications
-SET state = 'queued', outcome_unknown = true, lease_until = NULL
-WHERE state = 'sending' AND lease_until < :now
-
--- name: finish
--- only the attempt that was made may end it: a worker that lost its lease changes nothing
-UPDATE offers.notifications
-SET state = :state, reason = :reason, not_before = coalesce(:not_before, not_before), lease_until = NULL,
-    outcome_unknown = outcome_unknown OR :outcome_unknown,
-    sent_at = CASE WHEN :state IN ('sent', 'delivered') THEN :now ELSE sent_at END,
-    delivered_at = CASE WHEN :state = 'delivered' THEN :now ELSE delivered_at END
-WHERE notification_id = :notification_id AND state = 'sending' AND attempts = :attempts
-
--- name: lock_inbox
-SELECT pg_advisory_xact_lock(5242005, hashint8(:device_id))
-
--- name: put_in_inbox
-UPDATE offers.notifications
-SET state = 'sent', sent_at = :now, lease_until = NULL, inbox_seq = nextval('offers.inbox_seq')
-WHERE notification_id = :notification_id AND state = 'sending' AND attempts = :attempts
-
 -- name: refused
 -- every channel definitely refused and nothing reached an inbox: the offer was never made
 SELECT r.decision_id FROM offers.reservations AS r
@@ -332,28 +305,12 @@ FROM (
 ) AS found
 ON CONFLICT DO NOTHING
 
--- name: inbox
--- newest first; what has ended is gone
-SELECT notification_id, campaign_id, store_id, state, payload, created_at, expires_at, opened_at, inbox_seq
-FROM offers.notifications
-WHERE device_id = :device_id AND inbox_seq IS NOT NULL AND inbox_seq < :before AND expires_at > :now
-ORDER BY inbox_seq DESC
-LIMIT :limit
-
--- name: inbox_after
--- oldest first, for streams that resume
-SELECT notification_id, device_id, campaign_id, store_id, state, payload, created_at, expires_at, opened_at, inbox_seq
-FROM offers.notifications
-WHERE device_id = ANY(CAST(:device_ids AS bigint[])) AND inbox_seq > :after AND expires_at > :now
-ORDER BY inbox_seq
-LIMIT 1000
-
 -- name: campaign_counts
 SELECT 'decision' AS what, outcome AS state, reason AS detail, count(*) AS n
 FROM offers.decisions WHERE campaign_id = :campaign_id GROUP BY outcome, reason
 UNION ALL
 SELECT channel, state, NULL, count(*)
-FROM offers.notifications WHERE campaign_id = :campaign_id GROUP BY channel, state
+FROM offers.notifications WHERE campaign_id = :campaign_id AND decision_id IS NOT NULL GROUP BY channel, state
 ORDER BY what, state, detail
 
 -- name: stored_decisions

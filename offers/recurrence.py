@@ -83,6 +83,17 @@ class RecurringWindow:
         """The first naive local start at or after another one; None if there is none."""
         return _next_start(self.rule, at)
 
+    def over_at(self) -> datetime | None:
+        """A naive local time at which the last window is surely over; None if the rule goes on for ever."""
+        until = re.search(r"UNTIL=(\d{8})(T\d{6})?", self.rule)
+        if until:
+            last = datetime.strptime(until[1] + (until[2] or "T235959"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 - wall time
+        elif "COUNT=" in self.rule:
+            last = list(_kept(self.rule))[-1]
+        else:
+            return None
+        return last + self.duration
+
     def interval(self, start: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
         """The UTC instants of the window that begins at a local time; equal if it is in a gap."""
         return first_instant(start, zone), last_instant(start + self.duration, zone)

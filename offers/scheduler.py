@@ -22,6 +22,7 @@ from geofences.visits import NEW_EVENTS_CHANNEL
 from geofences.zones import zone
 from offers import ledger
 from offers.definition import CampaignDefinition, ScheduledTrigger
+from offers.lifecycle import move_due
 from offers.schedule import occurrences, wall_time
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Scheduler:
         )
         start = self._now()
         clock.add_job(self._safely(self.begin_occasions), "interval", seconds=1, next_run_time=start)
+        clock.add_job(self._safely(self.move_campaigns), "interval", seconds=2, next_run_time=start)
         clock.add_job(self._safely(self.release_expired), "interval", seconds=2, next_run_time=start)
         clock.add_job(self._safely(self.keep_partitions), "interval", hours=1, next_run_time=start)
         clock.add_job(self._safely(self.forget_writes), "interval", hours=1, next_run_time=start)
@@ -160,6 +162,13 @@ class Scheduler:
                 connection.execute(sa.text(f"NOTIFY {NEW_EVENTS_CHANNEL}"))
         if begun:
             log.info("occasion.begun", campaign_id=campaign_id, stores=len(begun), devices=gathered)
+
+    def move_campaigns(self) -> None:
+        """Begins and ends campaigns by their days."""
+        with self._database.begin() as connection:
+            moved = move_due(connection, now=self._now())
+        for campaign_id, move in moved:
+            log.info("campaign.moved", campaign_id=campaign_id, move=move)
 
     def release_expired(self) -> None:
         with self._database.begin() as connection:

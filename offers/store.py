@@ -1,6 +1,6 @@
 """Campaigns, channels and webhooks in Postgres. Takes the caller's connection and transaction.
 
-A campaign's life: draft -> submitted -> live <-> paused -> ended -> archived; `MOVES` is the whole of it.
+What steps a campaign takes is the business of `lifecycle`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from geofences.tables import ChangeKind, fences, stores
 from geofences.zones import zone
 from offers.definition import CampaignDefinition
 from offers.errors import InvalidCampaignError
-from offers.ledger import limit, release_stopped
+from offers.ledger import limit
 from offers.model import Campaign, CampaignId, CampaignStatus
 from offers.tables import campaign_fences, campaign_moves, campaign_stores, campaign_versions, campaigns
 
@@ -29,17 +29,9 @@ if TYPE_CHECKING:
 
 Status = CampaignStatus
 
-MOVES: dict[str, tuple[frozenset[CampaignStatus], CampaignStatus]] = {
-    "submit": (frozenset({Status.DRAFT}), Status.SUBMITTED),
-    "approve": (frozenset({Status.SUBMITTED}), Status.LIVE),
-    "pause": (frozenset({Status.LIVE}), Status.PAUSED),
-    "resume": (frozenset({Status.PAUSED}), Status.LIVE),
-    "stop": (frozenset({Status.LIVE, Status.PAUSED}), Status.ENDED),
-    "archive": (frozenset({Status.DRAFT, Status.SUBMITTED, Status.ENDED}), Status.ARCHIVED),
-}
-"""What may be done to a campaign: from which states, to which."""
-
-EDITABLE = frozenset({Status.DRAFT, Status.SUBMITTED, Status.PAUSED})
+EDITABLE = frozenset({Status.DRAFT, Status.SUBMITTED, Status.APPROVED, Status.PAUSED})
+EDIT = "edit"
+"""What the history calls an edit that takes a campaign back to draft."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +80,11 @@ def update_campaign(
     actor: str,
     now: datetime,
 ) -> None:
-    """A new version; only of a campaign that is not live. ConflictError for limits below what is reserved already."""
-    row = _lock(connection, tenant_id, campaign_id)
+    """A new version, and a draft again; only of a campaign that does not run.
+
+    ConflictError for limits below what is reserved already.
+    """
+    row = lock_campaign(connection, tenant_id, campaign_id)
     if row.status not in EDITABLE:
         raise ConflictError(f"a {row.status} campaign cannot be edited: pause it first")
     limit(connection, campaign_id, definition)
@@ -103,36 +98,53 @@ def update_campaign(
     for table in (campaign_fences, campaign_stores):
         connection.execute(sa.delete(table).where(table.c.campaign_id == campaign_id))
     _put_targets(connection, tenant_id, campaign_id, definition)
+    if row.status != Status.DRAFT:
+        put_move(connection, row, move=EDIT, status=Status.DRAFT, version=version, actor=actor, now=now)
     announce(connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now)
 
 
-def move_campaign(
-    connection: sa.Connection, *, tenant_id: TenantId, campaign_id: CampaignId, move: str, actor: str, now: datetime
-) -> CampaignStatus:
-    """One step of a campaign's life; ConflictError if its state does not allow it. `stop` expires what is queued."""
-    row = _lock(connection, tenant_id, campaign_id)
-    allowed, after = MOVES[move]
-    if row.status not in allowed:
-        raise ConflictError(f"cannot {move} a {row.status} campaign")
-    connection.execute(
-        sa.update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(status=after, updated_at=now)
-    )
+def put_move(
+    connection: sa.Connection,
+    row: Any,
+    *,
+    move: str,
+    status: CampaignStatus,
+    actor: str,
+    now: datetime,
+    version: int | None = None,
+    reason: str | None = None,
+) -> None:
+    """Writes a step of a campaign whose row is locked. The caller announces it."""
+    if status != row.status or version is not None:
+        mine = campaigns.c.campaign_id == row.campaign_id
+        connection.execute(sa.update(campaigns).where(mine).values(status=status, updated_at=now))
     connection.execute(
         sa.insert(campaign_moves).values(
-            tenant_id=tenant_id,
-            campaign_id=campaign_id,
-            version=row.version,
+            tenant_id=row.tenant_id,
+            campaign_id=row.campaign_id,
+            version=row.version if version is None else version,
             move=move,
-            status=after,
+            status=status,
             at=now,
             actor=actor,
+            reason=reason,
         )
     )
-    if move == "stop":
-        connection.execute(queries("offers")["expire_queued"], {"campaign_id": campaign_id, "reason": "stopped"})
-        release_stopped(connection, campaign_id, now=now)
-    announce(connection, tenant_id=tenant_id, kind=ChangeKind.CAMPAIGN, object_ids=[campaign_id], effective_at=now)
-    return after
+
+
+def load_version(
+    connection: sa.Connection, *, tenant_id: TenantId, campaign_id: CampaignId, version: int
+) -> CampaignDefinition:
+    """What a version of the campaign said; NotFoundError."""
+    wanted = campaign_versions.c
+    found = connection.execute(
+        sa.select(wanted.definition).where(
+            wanted.tenant_id == tenant_id, wanted.campaign_id == campaign_id, wanted.version == version
+        )
+    ).scalar()
+    if found is None:
+        raise NotFoundError(f"no version {version} of campaign {campaign_id}")
+    return CampaignDefinition.model_validate(found)
 
 
 def get_campaign(connection: sa.Connection, *, tenant_id: TenantId, campaign_id: CampaignId) -> StoredCampaign:
@@ -214,11 +226,14 @@ def _columns(definition: CampaignDefinition) -> dict[str, Any]:
         "brand": definition.brand,
         "trigger_type": definition.trigger.type,
         "stock": definition.stock,
+        "starts_at": definition.windows.starts_at,
+        "ends_at": definition.windows.ends_at,
         "definition": definition.model_dump(mode="json"),
     }
 
 
-def _lock(connection: sa.Connection, tenant_id: TenantId, campaign_id: CampaignId) -> Any:
+def lock_campaign(connection: sa.Connection, tenant_id: TenantId, campaign_id: CampaignId) -> Any:
+    """The campaign's row until the transaction ends; NotFoundError."""
     row = connection.execute(
         sa.select(campaigns)
         .where(campaigns.c.campaign_id == campaign_id, campaigns.c.tenant_id == tenant_id)

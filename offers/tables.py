@@ -90,6 +90,9 @@ campaigns = sa.Table(
     sa.Column("reserved_new", sa.Integer, nullable=False, server_default="0"),
     # when the send rate has room for one more message; NULL: now
     timestamp("next_send_at", nullable=True),
+    # before and after it no store on Earth has a day of its windows; NULL: always, never
+    timestamp("starts_at", nullable=True),
+    timestamp("ends_at", nullable=True),
     # makes the draw of the held-out unlike that of any other campaign
     sa.Column("holdout_salt", sa.LargeBinary, nullable=False, server_default=sa.text("uuid_send(gen_random_uuid())")),
     timestamp("created_at", default_now=True),
@@ -101,6 +104,11 @@ campaigns = sa.Table(
     one_of("trigger_type", TriggerType),
     sa.CheckConstraint("reserved >= 0 AND (stock IS NULL OR reserved <= stock)", name="never_over_stock"),
     sa.Index("ix_campaigns_tenant_id_status", "tenant_id", "status"),
+    sa.Index(
+        "ix_campaigns_send_rate",
+        "campaign_id",
+        postgresql_where=sa.text("definition ->> 'send_rate_per_min' IS NOT NULL"),
+    ),
     schema=SCHEMA,
 )
 
@@ -129,6 +137,8 @@ campaign_moves = sa.Table(
     sa.Column("status", sa.Text, nullable=False),
     timestamp("at"),
     sa.Column("actor", sa.Text, nullable=False),
+    # why it was rejected, in the approver's words
+    sa.Column("reason", sa.Text),
     sa.Index("ix_campaign_moves_campaign_id", "campaign_id", "move_id"),
     schema=SCHEMA,
 )
@@ -153,6 +163,19 @@ users = sa.Table(
     # one row a person with devices of their own: locked while an offer to any of them is decided
     sa.Column("user_key", sa.BigInteger, primary_key=True, autoincrement=False),
     tenant_column(),
+    schema=SCHEMA,
+)
+
+user_attributes = sa.Table(
+    "user_attributes",
+    metadata,
+    # what the tenant says of a person: it holds for all devices of theirs that a server vouches for, later ones too
+    sa.Column(
+        "tenant_id", sa.Integer, sa.ForeignKey("geofences.tenants.tenant_id"), primary_key=True, autoincrement=False
+    ),
+    sa.Column("external_user_id", sa.Text, primary_key=True),
+    sa.Column("attributes", JSONB, nullable=False),
+    timestamp("updated_at", default_now=True),
     schema=SCHEMA,
 )
 
@@ -305,7 +328,8 @@ notifications = sa.Table(
     metadata,
     sa.Column("notification_id", sa.BigInteger, primary_key=True, autoincrement=False),
     tenant_column(),
-    sa.Column("decision_id", sa.BigInteger, nullable=False),
+    # NULL: a test that somebody sent, which no decision brought
+    sa.Column("decision_id", sa.BigInteger),
     sa.Column("campaign_id", sa.BigInteger, campaign_key(), nullable=False),
     sa.Column("device_id", sa.BigInteger, nullable=False),
     sa.Column("store_id", sa.BigInteger),
@@ -318,6 +342,8 @@ notifications = sa.Table(
     sa.Column("payload", JSONB, nullable=False),
     timestamp("created_at"),
     timestamp("not_before"),
+    # its turn under the campaign's send rate; NULL: not asked for yet
+    timestamp("slot_at", nullable=True),
     timestamp("expires_at"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     timestamp("lease_until", nullable=True),

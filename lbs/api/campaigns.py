@@ -1,9 +1,10 @@
-"""Campaigns: drafting, their life, and what came of them. A campaign's windows are always its stores' own time."""
+"""Campaigns: drafting them, and what came of them. A campaign's windows are always its stores' own time."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -11,7 +12,7 @@ from pydantic import BaseModel, Field
 from geofences.model import StoreId
 from geofences.sql import queries
 from lbs.deps import Permitted, ServicesDep, Tx
-from lbs.fields import id_of
+from lbs.fields import INT32_MAX, id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
@@ -25,13 +26,11 @@ from offers.store import (
     get_campaign,
     load_campaigns,
     load_store_place,
-    move_campaign,
+    load_version,
     update_campaign,
 )
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"], route_class=Route)
-
-Move = Literal["submit", "approve", "pause", "resume", "stop", "archive"]
 
 
 class CampaignView(CampaignDefinition):
@@ -58,11 +57,6 @@ class CampaignView(CampaignDefinition):
             updated_at=stored.updated_at,
             created_by=stored.created_by,
         )
-
-
-class CampaignState(BaseModel):
-    campaign_id: str
-    status: CampaignStatus
 
 
 class Window(BaseModel):
@@ -109,16 +103,25 @@ def list_campaigns(
 
 
 @router.get("/{campaign_id}", operation_id="get_campaign", responses={**OF_EVERY_READ, **declared(404)})
-def read_campaign(campaign_id: str, caller: Permitted, connection: Tx) -> CampaignView:
-    """Get one campaign."""
-    return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)))
+def read_campaign(
+    campaign_id: str,
+    caller: Permitted,
+    connection: Tx,
+    version: Annotated[int | None, Query(ge=1, le=INT32_MAX, description="What it said then; none: now.")] = None,
+) -> CampaignView:
+    """Get one campaign, as it is or as a version of it was written."""
+    stored = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id))
+    if version is not None:
+        definition = load_version(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id), version=version)
+        stored = replace(stored, campaign=replace(stored.campaign, definition=definition, version=version))
+    return CampaignView.of(stored)
 
 
 @router.put("/{campaign_id}", operation_id="replace_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
 def put_campaign(
     campaign_id: str, body: CampaignDefinition, caller: Permitted, connection: Tx, services: ServicesDep
 ) -> CampaignView:
-    """Replace a campaign that is not live; makes a new version."""
+    """Replace a campaign that is not live; makes a new version, which is a draft until it is approved."""
     update_campaign(
         connection,
         tenant_id=caller.tenant_id,
@@ -140,20 +143,6 @@ def clone_campaign(campaign_id: str, caller: Permitted, connection: Tx, services
     """Make a new draft that says the same."""
     stored = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id))
     return post_campaign(stored.campaign.definition, caller, connection, services)
-
-
-@router.post("/{campaign_id}/{move}", operation_id="move_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
-def post_move(campaign_id: str, move: Move, caller: Permitted, connection: Tx, services: ServicesDep) -> CampaignState:
-    """Take a campaign one step on: draft, submitted, live, paused, ended, archived. `stop` expires what is queued."""
-    status = move_campaign(
-        connection,
-        tenant_id=caller.tenant_id,
-        campaign_id=_id(campaign_id),
-        move=move,
-        actor=caller.actor,
-        now=services.now(),
-    )
-    return CampaignState(campaign_id=campaign_id, status=status)
 
 
 @router.get("/{campaign_id}/windows", operation_id="preview_windows", responses={**OF_EVERY_READ, **declared(404)})

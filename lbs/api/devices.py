@@ -17,6 +17,7 @@ from lbs.deps import AfterCommit, Permitted, ServicesDep, Tx, own_device
 from lbs.devices import (
     ConsentBody,
     DeviceChange,
+    QuietTimesBody,
     change_device,
     create_device,
     device_token,
@@ -29,6 +30,7 @@ from lbs.fields import ExternalId
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
 from lbs.sql import block
+from offers.attributes import attributes_of_user
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"], route_class=Route)
 
@@ -69,7 +71,10 @@ class DeviceView(BaseModel):
 
     device_id: str
     external_user_id: str | None
-    attributes: dict[str, Any]
+    user_vouched: bool = Field(description="Whether a server said so: only then devices of one person count as one.")
+    attributes: dict[str, Any] = Field(description="What the app says, and over it what servers say.")
+    user_attributes: dict[str, Any] = Field(description="What was imported of the person; it counts before both.")
+    quiet_times: QuietTimesBody | None
     timezone: str | None
     locale: str | None
     channels: list[ChannelView]
@@ -225,7 +230,10 @@ def _view(connection: sa.Connection, device: Device) -> DeviceView:
     return DeviceView(
         device_id=device.external_id,
         external_user_id=device.external_user_id,
+        user_vouched=device.user_vouched,
         attributes=dict(device.attributes),
+        user_attributes=attributes_of_user(connection, device),
+        quiet_times=None if device.quiet_times is None else QuietTimesBody(**device.quiet_times),
         timezone=device.timezone,
         locale=device.locale,
         channels=[

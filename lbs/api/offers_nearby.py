@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from geofences.nearby import StoreRow
+from geofences.nearby import Near
 from geofences.zones import zone
 from lbs.deps import Permitted, ServicesDep
 from lbs.paging import Page
@@ -19,8 +19,8 @@ from lbs.searching import NearbyQuery, answered, searcher
 from lbs.views import NearStoreView
 from offers.definition import Offer
 from offers.display import OnOffer
-from offers.messages import choose_creative
 from offers.search import Answer
+from offers.wording import MessageValues, say
 
 ROUTE = "offers"
 router = APIRouter(prefix="/v1/offers", tags=["search"], route_class=Route)
@@ -36,13 +36,16 @@ class OfferView(BaseModel):
     ends_at: datetime | None = Field(description="When it ends at this store, in the store's zone; null: never.")
 
     @classmethod
-    def of(cls, found: OnOffer, store: StoreRow, locale: str | None) -> Self:
-        campaign = found.listing.campaign
-        creative = choose_creative(campaign.definition.creatives, locale)
+    def of(cls, found: OnOffer, near: Near, locale: str | None, at: datetime) -> Self:
+        campaign, store = found.listing.campaign, near.store
+        values = MessageValues(
+            store=store.name, zone=zone(store.timezone), now=at, distance_m=near.distance_m, ends_at=found.ends_at
+        )
+        text = say(campaign.definition, locale, values)
         return cls(
             campaign_id=str(campaign.campaign_id),
-            title=creative.title.replace("{store}", store.name),
-            body=creative.body.replace("{store}", store.name),
+            title=text.title,
+            body=text.body,
             offer=campaign.definition.offer,
             ends_at=None if found.ends_at is None else found.ends_at.astimezone(zone(store.timezone)),
         )
@@ -74,12 +77,12 @@ def offers_nearby(
     more = len(found) > len(page)
     return answered(
         Page(
-            items=[_view(answer, locale) for answer in page],
+            items=[_view(answer, locale, search.at) for answer in page],
             next_cursor=query.cursor_after(page[-1].place, caller, route=ROUTE) if more else None,
         )
     )
 
 
-def _view(answer: Answer, locale: str | None) -> NearOffersView:
-    offers = [OfferView.of(offer, answer.near.store, locale) for offer in answer.offers]
+def _view(answer: Answer, locale: str | None, at: datetime) -> NearOffersView:
+    offers = [OfferView.of(offer, answer.near, locale, at) for offer in answer.offers]
     return NearOffersView(**dict(NearStoreView.near(answer.near)), offers=offers)

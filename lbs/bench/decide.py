@@ -31,7 +31,8 @@ from offers import decisions, explain, facts, ledger, messages, rows
 from offers.catalogue import Catalogue
 from offers.decider import Decider
 from offers.definition import CampaignDefinition
-from offers.store import create_campaign, move_campaign
+from offers.lifecycle import move_campaign
+from offers.store import create_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

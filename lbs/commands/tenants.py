@@ -1,6 +1,6 @@
-"""`lbs tenant create`, `lbs key create`: who may use an installation."""
+"""`lbs tenant create`, `lbs tenant set`, `lbs key create`: who may use an installation."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -8,14 +8,23 @@ from lbs.commands.terminal import Json, TenantName, answer
 from lbs.runtime import resolve
 from lbs.settings import Settings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 def register(app: typer.Typer) -> None:
-    for name, command, about in (
-        ("tenant", tenant_create, "Tenants: whose stores, campaigns and devices they are."),
-        ("key", key_create, "Keys: what servers, apps and tills authenticate with."),
-    ):
+    groups: tuple[tuple[str, dict[str, Callable[..., None]], str], ...] = (
+        (
+            "tenant",
+            {"create": tenant_create, "set": tenant_set, "user-hash-key": tenant_user_hash_key},
+            "Tenants: whose stores, campaigns and devices they are.",
+        ),
+        ("key", {"create": key_create}, "Keys: what servers, apps and tills authenticate with."),
+    )
+    for name, commands, about in groups:
         group = typer.Typer(help=about, no_args_is_help=True)
-        group.command("create")(command)
+        for called, command in commands.items():
+            group.command(called)(command)
         # a lone command would otherwise take the place of its group
         group.callback()(lambda: None)
         app.add_typer(group, name=name, rich_help_panel="Setting up")
@@ -47,6 +56,53 @@ def tenant_create(
     lines = [f"Tenant {name} has number {tenant.tenant_id}."]
     lines += [f"{kind} key: {key}" for kind, key in keys.items()]
     answer({"tenant_id": tenant.tenant_id, "keys": keys}, as_json=as_json, text="\n".join(lines))
+
+
+def tenant_set(
+    name: Annotated[str, typer.Argument(help="The tenant's name or number.")],
+    *,
+    approval: Annotated[
+        # as geofences.tables.Approval, which would load the database driver for `lbs --help`
+        Literal["anyone", "people"],
+        typer.Option(
+            help="Who approves campaigns: also a server with the secret key, or people only, and never who wrote or "
+            "submitted it."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Change a tenant's settings."""
+    from geofences.store import find_tenant, set_approval  # noqa: PLC0415
+    from geofences.tables import Approval  # noqa: PLC0415
+    from lbs.wiring import Role, database  # noqa: PLC0415
+
+    settings = resolve(Settings(), with_redis=False)
+    with database(settings, Role.SYSTEM).begin() as connection:
+        tenant = find_tenant(connection, name)
+        set_approval(connection, tenant.tenant_id, Approval(approval))
+    answer(
+        {"tenant_id": tenant.tenant_id, "name": tenant.name, "approval": approval},
+        as_json=as_json,
+        text=f"Campaigns of tenant {tenant.name} are approved by {approval}.",
+    )
+
+
+def tenant_user_hash_key(
+    name: Annotated[str, typer.Argument(help="The tenant's name or number.")], *, as_json: Json = False
+) -> None:
+    """Show the key of the tenant's `external_user_hash`: for its server only, never for an app.
+
+    The hash is the HMAC-SHA256 of the external user id under this key's text, in hexadecimal.
+    """
+    from geofences.store import find_tenant  # noqa: PLC0415
+    from lbs.identity import user_hash_key  # noqa: PLC0415
+    from lbs.wiring import Role, database  # noqa: PLC0415
+
+    settings = resolve(Settings(), with_redis=False)
+    with database(settings, Role.SYSTEM).connect() as connection:
+        tenant = find_tenant(connection, name)
+    key = user_hash_key(settings, tenant.tenant_id)
+    answer({"tenant_id": tenant.tenant_id, "user_hash_key": key}, as_json=as_json, text=f"user hash key: {key}")
 
 
 def key_create(

@@ -1,4 +1,4 @@
-"""`lbs import stores` and `lbs import fences`: files in, an account of every row out."""
+"""`lbs import stores`, `fences` and `attributes`: files in, an account of every row out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,10 +22,12 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, 
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Import stores and fences: new, changed and unchanged rows by their external id.", no_args_is_help=True
+        help="Import stores, fences and attributes: new, changed and unchanged rows by their external id.",
+        no_args_is_help=True,
     )
     group.command("stores")(import_stores)
     group.command("fences")(import_fences)
+    group.command("attributes")(import_attributes)
     app.add_typer(group, name="import", rich_help_panel="Data")
 
 
@@ -101,6 +103,45 @@ def import_fences(
         progress=terminal.progress,
     )
     _tell(report, as_json=as_json)
+
+
+def import_attributes(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="CSV, or a JSON object a line; gzip or not.")
+    ],
+    *,
+    tenant: TenantName,
+    types: Annotated[
+        str,
+        typer.Option(metavar="COLUMN=TYPE,...", help="text, number or boolean, where the cells do not say it."),
+    ] = "",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import attributes of people or devices, for audiences.
+
+    A column external_user_id (for all devices of a person, later ones too) or device_id says whom a row is about;
+    every other column is an attribute. A CSV column of numbers, or of true and false, holds such; other cells are text.
+    What a row does not name stays; null, or an empty cell, takes an attribute away.
+    """
+    from lbs import attribute_uploads  # noqa: PLC0415
+
+    report = attribute_uploads.import_attributes(
+        resolve(Settings(), with_redis=False),
+        tenant,
+        file,
+        types=types,
+        dry_run=dry_run,
+        progress=terminal.progress,
+    )
+    for refusal in report.refused[:SHOWN]:
+        say(f"row {refusal.row} refused: {refusal.reason}")
+    text = (
+        f"{report.rows} rows: {report.created} created, {report.updated} updated, {report.unchanged} unchanged,"
+        f" {report.duplicates} duplicates, {len(report.refused)} refused"
+        f"{' (dry run: nothing was changed)' if dry_run else ''}"
+    )
+    answer(report.as_json(), as_json=as_json, text=text)
 
 
 def _tell(report: "Report", *, as_json: bool) -> None:

@@ -25,7 +25,8 @@ from geofences.visits import to_datetime
 from offers.catalogue import Catalogue
 from offers.decider import Decider
 from offers.definition import CampaignDefinition
-from offers.store import create_campaign, move_campaign
+from offers.lifecycle import move_campaign
+from offers.store import create_campaign
 from tests.support.engines import Town, open_town
 from tests.support.real_traces import real_traces
 from tests.support.road import NOON

@@ -20,7 +20,8 @@ from geofences.model import TenantId
 from lbs.runtime import RunFiles
 from lbs.wiring import sqlalchemy_url
 from offers.definition import CampaignDefinition
-from offers.store import create_campaign, move_campaign
+from offers.lifecycle import move_campaign
+from offers.store import create_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,6 +29,7 @@ PARAMETERS: dict[str, Any] = {
     "new": 0, "with_attributes": True, "user_keys": [1], "most": [1], "scopes": ["total"], "scope": "total", "cost": 1,
     "total": 1, "store": 1, "day": 1, "place_ids": [1], "timezones": ["UTC"], "opening_hours": ["24/7"],
     "lats": [0.0], "lngs": [0.0], "expires_at": AT, "type": "visit.entered",
+    "times": [AT], "at": AT, "notification_ids": [1],
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",
@@ -42,6 +43,8 @@ USES = {
     ("geofences", "changes_after"): "pk_changes",
     ("offers", "decided_before"): "device_id_decided_at_idx",
     ("offers", "events_after"): "shard_seq_idx",
+    ("offers", "lock_rates"): "ix_campaigns_send_rate",
+    ("offers", "positions_before"): "device_id_recorded_at_idx",
     ("offers", "given_before"): "ix_reservations_device_id_created_at",
     ("offers", "siblings"): "ix_devices_tenant_id_external_user_id",
     ("offers", "claim_due"): "ix_notifications_due",

@@ -28,7 +28,8 @@ from lbs.wiring import sqlalchemy_url
 from offers.catalogue import Catalogue
 from offers.decider import Decider
 from offers.definition import CampaignDefinition
-from offers.store import create_campaign, move_campaign
+from offers.lifecycle import move_campaign
+from offers.store import create_campaign
 from offers.worker import Worker
 
 if TYPE_CHECKING:

@@ -67,11 +67,16 @@ GET    /v1/campaigns/{campaign_id}/windows        yes    .    .      .     yes  
 GET    /v1/campaigns/{campaign_id}/report         yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}/explain        yes    .    .      .     yes      yes      .       yes     yes      .
 POST   /v1/campaigns/{campaign_id}/dry-run        yes    .    .      .     yes      yes      .       yes     yes      .
+GET    /v1/campaigns/{campaign_id}/history        yes    .    .      .     yes      yes      .       yes     yes      .
 POST   /v1/campaigns                              yes    .    .      .     yes      .        .       .       .        .
 PUT    /v1/campaigns/{campaign_id}                yes    .    .      .     yes      .        .       .       .        .
 POST   /v1/campaigns/{campaign_id}/clone          yes    .    .      .     yes      .        .       .       .        .
 POST   /v1/campaigns/{campaign_id}/submit         yes    .    .      .     yes      .        .       .       .        .
 POST   /v1/campaigns/{campaign_id}/archive        yes    .    .      .     yes      .        .       .       .        .
+POST   /v1/campaigns/{campaign_id}/withdraw       yes    .    .      .     yes      .        .       .       .        .
+POST   /v1/campaigns/{campaign_id}/unarchive      yes    .    .      .     yes      .        .       .       .        .
+POST   /v1/campaigns/{campaign_id}/test-send      yes    .    .      .     yes      yes      .       .       .        .
+POST   /v1/campaigns/{campaign_id}/reject         yes    .    .      .     .        yes      .       .       .        .
 POST   /v1/campaigns/{campaign_id}/approve        yes    .    .      .     .        yes      .       .       .        .
 POST   /v1/campaigns/{campaign_id}/pause          yes    .    .      .     .        yes      .       .       .        .
 POST   /v1/campaigns/{campaign_id}/resume         yes    .    .      .     .        yes      .       .       .        .

@@ -1,0 +1,99 @@
+-- Hand-written SQL of the outbox and the inbox. Each block is EXPLAINed in a test.
+
+-- name: expire_queued
+UPDATE offers.notifications SET state = 'expired', reason = :reason
+WHERE campaign_id = :campaign_id AND state = 'queued'
+
+-- name: lock_rates
+-- campaigns with a send rate and a push that is due; whoever finds one held lets the holder send
+SELECT c.campaign_id, CAST(c.definition ->> 'send_rate_per_min' AS integer) AS per_min, c.next_send_at
+FROM offers.campaigns AS c
+WHERE c.definition ->> 'send_rate_per_min' IS NOT NULL
+  AND EXISTS (SELECT FROM offers.notifications AS n
+              WHERE n.campaign_id = c.campaign_id AND n.state = 'queued' AND n.not_before <= :now
+                AND n.channel <> 'inbox' AND n.decision_id IS NOT NULL)
+ORDER BY c.campaign_id
+FOR NO KEY UPDATE OF c SKIP LOCKED
+
+-- name: park
+-- over the rate: queued again for its slot, as if it had not been claimed
+UPDATE offers.notifications AS n
+SET state = 'queued', not_before = parked.slot_at, slot_at = parked.slot_at, attempts = n.attempts - 1, lease_until = NULL
+FROM unnest(CAST(:notification_ids AS bigint[]), CAST(:times AS timestamptz[])) AS parked(notification_id, slot_at)
+WHERE n.notification_id = parked.notification_id
+
+-- name: keep_rate
+UPDATE offers.campaigns SET next_send_at = :at WHERE campaign_id = :campaign_id
+
+-- name: claim_due
+-- the oldest due messages, each taken by one worker; an attempt is counted before it is made. Pushes under a send rate
+-- only of the campaigns that this worker holds
+WITH due AS (
+    SELECT n.notification_id
+    FROM offers.notifications AS n
+    WHERE n.state = 'queued' AND n.not_before <= :now
+      AND (n.channel = 'inbox' OR n.decision_id IS NULL OR n.campaign_id = ANY(CAST(:campaign_ids AS bigint[]))
+           OR NOT EXISTS (SELECT FROM offers.campaigns AS c
+                          WHERE c.campaign_id = n.campaign_id AND c.definition ->> 'send_rate_per_min' IS NOT NULL))
+    ORDER BY n.not_before, n.notification_id
+    LIMIT :limit
+    FOR UPDATE OF n SKIP LOCKED
+),
+claimed AS (
+    UPDATE offers.notifications AS n
+    SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until
+    FROM due
+    WHERE n.notification_id = due.notification_id
+    RETURNING n.*
+)
+SELECT claimed.*, c.status AS campaign_status, c.definition, r.state AS reservation_state,
+       coalesce(g.granted, false) AS push_consent, h.address, h.status AS channel_status, w.secrets,
+       s.timezone, s.opening_hours, ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
+FROM claimed
+JOIN offers.campaigns AS c ON c.campaign_id = claimed.campaign_id
+LEFT JOIN offers.reservations AS r ON r.decision_id = claimed.decision_id
+LEFT JOIN geofences.consents AS g ON g.device_id = claimed.device_id AND g.purpose = 'push'
+LEFT JOIN offers.channels AS h ON h.channel_id = claimed.channel_id
+LEFT JOIN offers.webhooks AS w
+    ON claimed.channel = 'webhook' AND w.tenant_id = claimed.tenant_id AND w.url = h.address ->> 'url'
+LEFT JOIN geofences.stores AS s ON s.store_id = claimed.store_id
+ORDER BY claimed.not_before, claimed.notification_id
+
+-- name: reclaim
+-- the worker that took these is gone: nobody knows whether they were sent, so they go again with the same id
+UPDATE offers.notifications
+SET state = 'queued', outcome_unknown = true, lease_until = NULL
+WHERE state = 'sending' AND lease_until < :now
+
+-- name: finish
+-- only the attempt that was made may end it: a worker that lost its lease changes nothing
+UPDATE offers.notifications
+SET state = :state, reason = :reason, not_before = coalesce(:not_before, not_before), lease_until = NULL,
+    outcome_unknown = outcome_unknown OR :outcome_unknown,
+    sent_at = CASE WHEN :state IN ('sent', 'delivered') THEN :now ELSE sent_at END,
+    delivered_at = CASE WHEN :state = 'delivered' THEN :now ELSE delivered_at END
+WHERE notification_id = :notification_id AND state = 'sending' AND attempts = :attempts
+
+-- name: lock_inbox
+SELECT pg_advisory_xact_lock(5242005, hashint8(:device_id))
+
+-- name: put_in_inbox
+UPDATE offers.notifications
+SET state = 'sent', sent_at = :now, lease_until = NULL, inbox_seq = nextval('offers.inbox_seq')
+WHERE notification_id = :notification_id AND state = 'sending' AND attempts = :attempts
+
+-- name: inbox
+-- newest first; what has ended is gone
+SELECT notification_id, campaign_id, store_id, state, payload, created_at, expires_at, opened_at, inbox_seq
+FROM offers.notifications
+WHERE device_id = :device_id AND inbox_seq IS NOT NULL AND inbox_seq < :before AND expires_at > :now
+ORDER BY inbox_seq DESC
+LIMIT :limit
+
+-- name: inbox_after
+-- oldest first, for streams that resume
+SELECT notification_id, device_id, campaign_id, store_id, state, payload, created_at, expires_at, opened_at, inbox_seq
+FROM offers.notifications
+WHERE device_id = ANY(CAST(:device_ids AS bigint[])) AND inbox_seq > :after AND expires_at > :now
+ORDER BY inbox_seq
+LIMIT 1000

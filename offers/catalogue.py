@@ -115,6 +115,11 @@ class Catalogue:
         return self._store_places[store_id]
 
 
+def place_of_store(connection: sa.Connection, store_id: StoreId) -> NamedPlace:
+    """Of a store that surely exists, for those who keep none in memory."""
+    return _place(connection.execute(queries("offers")["store_places"], {"store_ids": [store_id]}).one())
+
+
 def _key(campaign: Campaign) -> tuple[TenantId, TriggerType]:
     return campaign.tenant_id, TriggerType(campaign.definition.trigger.type)
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from lbs import clock
 from lbs.api import (
     campaigns,
+    claims,
     devices,
     fence_tools,
     fences,
@@ -26,6 +27,7 @@ from lbs.api import (
     offers_nearby,
     positions,
     push,
+    redemptions,
     stores,
     traffic,
     webhooks,
@@ -57,6 +59,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     fence_tools.router,
     fences.router,
     campaigns.router,
+    claims.router,
+    redemptions.router,
     traffic.router,
     webhooks.router,
     keys.router,

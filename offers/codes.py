@@ -29,7 +29,7 @@ MOST_TYPED: Final = 64
 _PRIME: Final = len(ALPHABET)
 _VALUE: Final = {character: value for value, character in enumerate(ALPHABET)}
 _LOOK_ALIKE: Final = str.maketrans("ZSGBUOQ0IL1", "2568VDDD777")
-_SEPARATORS: Final = str.maketrans("", "", " -\t\u00a0\u2010\u2011\u2012\u2013\u2014")
+_HYPHENS: Final = str.maketrans("", "", "-\u2010\u2011\u2012\u2013\u2014")
 
 
 def new_code() -> str:
@@ -58,7 +58,7 @@ def read(text: str) -> str | None:
     """
     if len(text) > MOST_TYPED:
         return None
-    code = text.translate(_SEPARATORS).upper().translate(_LOOK_ALIKE)
+    code = "".join(text.split()).translate(_HYPHENS).upper().translate(_LOOK_ALIKE)
     if len(code) != LENGTH or any(character not in _VALUE for character in code):
         return None
     return None if _weighted(code) % _PRIME else code

@@ -189,7 +189,10 @@ def release(
     now: datetime,
     state: ReservationState = ReservationState.HELD,
 ) -> int:
-    """Gives back what these decisions hold, if they are in `state` still; answers how many did."""
+    """Gives back what these decisions hold, if they are in `state` still; answers how many did.
+
+    One that was claimed meanwhile is given back only if its own time is up, or it is cancelled.
+    """
     if not decision_ids:
         return 0
     ids = {"decision_ids": list(decision_ids)}

@@ -24,6 +24,7 @@ from offers.claims import Claim, claim_by_code, devices_of_person, is_used_at, l
 from offers.errors import MalformedCodeError, RefusedError, UnknownCodeError
 from offers.model import (
     CampaignId,
+    ClaimId,
     ClaimSource,
     ClaimState,
     RedemptionId,
@@ -37,7 +38,7 @@ from offers.store import get_campaign
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from geofences.model import DeviceId, TenantId
+    from geofences.model import TenantId
     from offers.codes import CodeBook
     from offers.definition import CampaignDefinition
     from offers.prepare_tokens import PrepareTokens
@@ -106,7 +107,7 @@ def find_token(connection: sa.Connection, text: str, *, till: Till, tokens: Prep
     token = tokens.read(text)
     if token is None or (token.tenant_id, token.store_id, token.key_id) != (till.tenant_id, till.store_id, till.key_id):
         raise UnknownCodeError("this store's key was not given this token")
-    found = _found(connection, load_claim(connection, token.claim_id))  # type: ignore[arg-type]  # signed by us
+    found = _found(connection, load_claim(connection, ClaimId(token.claim_id)))
     return replace(found, nonce=token.nonce, token_expires_at=token.expires_at)
 
 
@@ -189,7 +190,7 @@ def _write(connection: sa.Connection, found: Found, *, till: Till, order: Order,
         connection,
         decision_id=claim.decision_id,
         source=claim.source,
-        device_ids=_devices(connection, claim),
+        device_ids=devices_of_person(connection, claim.device_id),
         store_id=till.store_id,
         now=now,
     )
@@ -216,10 +217,6 @@ def _write(connection: sa.Connection, found: Found, *, till: Till, order: Order,
     return _redemption(row)
 
 
-def _devices(connection: sa.Connection, claim: Claim) -> list[DeviceId]:
-    return devices_of_person(connection, claim.device_id)
-
-
 def _redemption_of(connection: sa.Connection, found: Found) -> Redemption | None:
     row = connection.execute(sa.select(redemptions).where(redemptions.c.claim_id == found.claim.claim_id)).one_or_none()
     return None if row is None else _redemption(row)
@@ -227,14 +224,14 @@ def _redemption_of(connection: sa.Connection, found: Found) -> Redemption | None
 
 def _repeated(done: Redemption, found: Found, *, till: Till, order: Order) -> Redemption:
     """The same redemption asked for again; RefusedError for any other use of the code."""
+    if done.state is RedemptionState.CANCELLED:
+        raise RefusedError(Refusal.CANCELLED, "the code was used, and its redemption cancelled")
     same_token = found.nonce is not None and found.nonce == done.nonce
     same_order = order.order_id is not None and order.order_id == done.order_id
     if done.store_id != till.store_id or not (same_token or same_order):
         raise RefusedError(Refusal.ALREADY_REDEEMED, "the code has been used already")
     if order.order_id != done.order_id:
         raise RefusedError(Refusal.OTHER_ORDER, "this token redeemed the code for another order")
-    if done.state is RedemptionState.CANCELLED:
-        raise RefusedError(Refusal.CANCELLED, "the code was used, and its redemption cancelled")
     return done
 
 

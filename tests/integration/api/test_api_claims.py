@@ -36,7 +36,9 @@ def _ask(shop: Shop, campaign_id: str, device: str, **more: Any) -> Any:
 def _reservations(shop: Shop, campaign_id: str) -> list[tuple[str, str | None]]:
     with shop.api.system.connect() as connection:
         rows = connection.execute(
-            sa.text("SELECT state, release_reason FROM offers.reservations WHERE campaign_id = :id ORDER BY created_at"),
+            sa.text(
+                "SELECT state, release_reason FROM offers.reservations WHERE campaign_id = :id ORDER BY created_at"
+            ),
             {"id": int(campaign_id)},
         )
         return [(row.state, row.release_reason) for row in rows]
@@ -90,7 +92,11 @@ def test_a_claim_of_a_push_keeps_the_terms_of_the_version_that_was_pushed(shop: 
     shop.push(campaign_id, "phone")
     path = f"/v1/campaigns/{campaign_id}"
     shop.tenant.secret.post(f"{path}/pause")
-    said = {k: v for k, v in shop.tenant.secret.get(path).json().items() if k in ("name", "stores", "trigger", "creatives", "caps")}
+    said = {
+        k: v
+        for k, v in shop.tenant.secret.get(path).json().items()
+        if k in ("name", "stores", "trigger", "creatives", "caps")
+    }
     worse = {**said, "offer": {"kind": "percentage", "value": 1, "max_cost": 5}}
     assert shop.tenant.secret.put(path, json=worse).status_code == 200
     code = shop.claim(campaign_id, "phone")["code"]

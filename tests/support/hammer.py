@@ -1,0 +1,58 @@
+"""What processes of their own do to one code at once; in a module that they can import."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import httpx
+
+from geofences.model import StoreId, TenantId
+from geofences.store import use_tenant
+from lbs.secrets import Vault, derive
+from lbs.wiring import Role, database
+from offers.codes import CodeBook
+from offers.errors import RefusedError
+from offers.redemption import Order, Till, find_code, verify
+
+if TYPE_CHECKING:
+    from lbs.settings import Settings
+
+THREADS = 5
+
+
+def verify_over_http(url: str, key: str, code: str, number: int, times: int) -> Counter[str]:
+    """Answers by status, or reason; every call is for an order of its own."""
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
+
+        def one(i: int) -> str:
+            body = {"code": code, "order_id": f"{number}-{i}", "amount": "10", "currency": "EUR"}
+            answer = client.post("/v1/redemptions/verify", json=body)
+            return str(answer.status_code) if answer.status_code == 200 else str(answer.json().get("reason"))
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            return Counter(pool.map(one, range(times)))
+
+
+def verify_in_sql(
+    settings: Settings, tenant_id: int, store_id: int, code: str, number: int, times: int
+) -> Counter[str]:
+    """The same without HTTP, one transaction each."""
+    engine = database(settings, Role.API)
+    vault = Vault(settings)
+    book = CodeBook(key=derive(settings, "codes"), seal=vault.seal, unseal=vault.unseal)
+    till = Till(tenant_id=TenantId(tenant_id), store_id=StoreId(store_id), key_id=number)
+    said: Counter[str] = Counter()
+    for i in range(times):
+        try:
+            with engine.begin() as connection:
+                use_tenant(connection, till.tenant_id)
+                found = find_code(connection, code, tenant_id=till.tenant_id, book=book)
+                verify(connection, found, till=till, order=Order(order_id=f"{number}-{i}"), now=datetime.now(UTC))
+            said["200"] += 1
+        except RefusedError as error:
+            said[error.reason] += 1
+    engine.dispose()
+    return said

@@ -145,7 +145,7 @@ def test_a_thousand_verifies_of_one_code_in_postgres_redeem_it_once(town: Town) 
             "secret_key": SECRET,
         }
     )
-    with _at_once(verify_in_sql, settings, town.tenant_id, int(town.store_id), code) as said:
+    with _at_once(verify_in_sql, settings, (town.tenant_id, int(town.store_id)), code) as said:
         assert said == {"200": 1, "already_redeemed": VERIFIES - 1}
     assert town.counters(campaign_id) == (1, "5", 1)
 

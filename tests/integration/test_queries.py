@@ -21,13 +21,14 @@ PARAMETERS: dict[str, Any] = {
     "shard": 1, "device_ids": [1], "recorded_at": [AT], "number": 0, "horizon_at": AT, "fence_ids": [1], "fence_id": 1,
     "campaign_ids": [1], "campaign_id": 1, "tenant_id": 1, "after": 0, "limit": 10, "seq": 0, "seqs": [1], "n": 1,
     "store_ids": [1], "store_id": 1, "reason": "stopped", "now": AT, "lease_until": AT, "state": "sent",
-    "not_before": AT, "outcome_unknown": False, "notification_id": 1, "attempts": 1, "decision_ids": [1], "decision_id": 1,
+    "not_before": AT, "outcome_unknown": False, "notification_id": 1, "attempts": 1, "decision_ids": [1],
     "device_id": 1, "due_at": AT, "cells": [1], "seen_after": AT, "radius_m": 10.0, "before": 10, "owner": "a",
     "since": AT, "since_each": [AT], "shards": [1], "tenant_ids": [1],
     "lease_s": 6.0, "grace_s": 1.0, "entries_at_least": 0, "name": "lbs engine a",
     "new": 0, "with_attributes": True, "user_keys": [1], "most": [1], "scopes": ["total"], "scope": "total", "cost": 1,
     "total": 1, "store": 1, "day": 1, "place_ids": [1], "timezones": ["UTC"], "opening_hours": ["24/7"],
-    "lats": [0.0], "lngs": [0.0], "expires_at": AT, "decided_at": datetime.now(UTC), "person": 1, "start": AT, "end": AT,
+    "lats": [0.0], "lngs": [0.0], "expires_at": AT, "decided_at": datetime.now(UTC), "person": 1,
+    "start": AT, "end": AT, "decision_id": 1,
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",

@@ -36,14 +36,12 @@ def verify_over_http(url: str, key: str, code: str, number: int, times: int) -> 
             return Counter(pool.map(one, range(times)))
 
 
-def verify_in_sql(
-    settings: Settings, tenant_id: int, store_id: int, code: str, number: int, times: int
-) -> Counter[str]:
-    """The same without HTTP, one transaction each."""
+def verify_in_sql(settings: Settings, at: tuple[int, int], code: str, number: int, times: int) -> Counter[str]:
+    """The same without HTTP, one transaction each; `at` is the tenant and the store."""
     engine = database(settings, Role.API)
     vault = Vault(settings)
     book = CodeBook(key=derive(settings, "codes"), seal=vault.seal, unseal=vault.unseal)
-    till = Till(tenant_id=TenantId(tenant_id), store_id=StoreId(store_id), key_id=number)
+    till = Till(tenant_id=TenantId(at[0]), store_id=StoreId(at[1]), key_id=number)
     said: Counter[str] = Counter()
     for i in range(times):
         try:

@@ -13,7 +13,7 @@ from offers import ledger
 from offers.codes import read
 from offers.model import CampaignId
 from tests.support.api import problem
-from tests.support.tills import BUDGET, Shop, campaign_of, claim, refused
+from tests.support.tills import BUDGET, OFFER, Shop, campaign_of, claim, refused
 
 if TYPE_CHECKING:
     from tests.support.api import Api, TestTenant
@@ -87,17 +87,12 @@ def test_a_claim_keeps_what_a_push_holds(shop: Shop) -> None:
 
 
 def test_a_claim_of_a_push_keeps_the_terms_of_the_version_that_was_pushed(shop: Shop) -> None:
-    campaign_id = shop.campaign(stores=[str(shop.store_id)])
+    campaign_id = shop.campaign()
     shop.tenant.device("phone", consents=[{"purpose": "push", "version": "1"}])
     shop.push(campaign_id, "phone")
     path = f"/v1/campaigns/{campaign_id}"
     shop.tenant.secret.post(f"{path}/pause")
-    said = {
-        k: v
-        for k, v in shop.tenant.secret.get(path).json().items()
-        if k in ("name", "stores", "trigger", "creatives", "caps")
-    }
-    worse = {**said, "offer": {"kind": "percentage", "value": 1, "max_cost": 5}}
+    worse = {**OFFER, "stores": [str(shop.store_id)], "offer": {"kind": "percentage", "value": 1, "max_cost": 5}}
     assert shop.tenant.secret.put(path, json=worse).status_code == 200
     code = shop.claim(campaign_id, "phone")["code"]
     assert shop.prepare(code)["offer"]["value"] == 20

@@ -18,7 +18,8 @@ import pytest
 from lbs.local_process import choose_port
 from lbs.settings import Settings
 from tests.support.api import HELSINKI, wait_for
-from tests.support.hammer import verify_in_sql, verify_over_http
+from tests.support.hammer_http import verify_over_http
+from tests.support.hammer_sql import verify_in_sql
 from tests.support.tills import BUDGET, OFFER
 
 if TYPE_CHECKING:

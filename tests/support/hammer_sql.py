@@ -1,13 +1,10 @@
-"""What processes of their own do to one code at once; in a module that they can import."""
+"""What processes of their own do to one code at once, without HTTP; in a module that they can import."""
 
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-import httpx
 
 from geofences.model import StoreId, TenantId
 from geofences.store import use_tenant
@@ -19,21 +16,6 @@ from offers.redemption import Order, Till, find_code, verify
 
 if TYPE_CHECKING:
     from lbs.settings import Settings
-
-THREADS = 5
-
-
-def verify_over_http(url: str, key: str, code: str, number: int, times: int) -> Counter[str]:
-    """Answers by status, or reason; every call is for an order of its own."""
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
-
-        def one(i: int) -> str:
-            body = {"code": code, "order_id": f"{number}-{i}", "amount": "10", "currency": "EUR"}
-            answer = client.post("/v1/redemptions/verify", json=body)
-            return str(answer.status_code) if answer.status_code == 200 else str(answer.json().get("reason"))
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            return Counter(pool.map(one, range(times)))
 
 
 def verify_in_sql(settings: Settings, at: tuple[int, int], code: str, number: int, times: int) -> Counter[str]:

@@ -14,11 +14,21 @@ from hypothesis import strategies as st
 from geofences.model import DeviceId, StoreId, TenantId
 from geofences.zones import zone
 from offers import rules
-from offers.attribution import Attribution, WayToTill, attribute, summed
+from offers.attribution import WayToTill, attribute, summed
 from offers.definition import CampaignDefinition, Offer
 from offers.errors import RefusedError
 from offers.facts import Shopper, Standing
-from offers.model import Campaign, CampaignId, CampaignStatus, ClaimSource, Gate, Moment, Outcome, TriggerType
+from offers.model import (
+    Attribution,
+    Campaign,
+    CampaignId,
+    CampaignStatus,
+    ClaimSource,
+    Gate,
+    Moment,
+    Outcome,
+    TriggerType,
+)
 from offers.prepare_tokens import PrepareTokens
 from offers.rules import Place
 from offers.statement import as_csv

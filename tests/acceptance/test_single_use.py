@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PROCESSES = 8
 VERIFIES = 1_000
-KILLS, CODES = 4, 25
+KILLS, CODES = 3, 20
 SECRET = "a secret that only the tests know, and nobody else"
 
 
@@ -54,7 +54,7 @@ class Town:
         environment = {**self.cli.environment, "LBS_PORT": str(self.port), "LBS_SECRET_KEY": SECRET}
         with (self.cli.home / "api.out").open("ab") as log:
             self.process = subprocess.Popen(self.cli.command("api"), env=environment, stdout=log, stderr=log)
-        wait_for(self._ready, give_up_s=60)
+        wait_for(self._ready, give_up_s=180)
 
     def _ready(self) -> bool:
         try:
@@ -111,8 +111,8 @@ class Town:
 def town(cli: Cli) -> Iterator[Town]:
     port = choose_port(None)
     made = Town(cli, f"http://127.0.0.1:{port}", port)
-    made.start()
     try:
+        made.start()
         made.settle()
         yield made
     finally:

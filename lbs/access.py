@@ -78,6 +78,10 @@ ACCESS: Final[Mapping[str, frozenset[str]]] = _table(
     ({SECRET, MARKETER, APPROVER}, "test_send_campaign"),
     ({SECRET, APPROVER}, "reject_campaign"),
     ({SECRET, APPROVER}, "move_campaign:approve move_campaign:pause move_campaign:resume move_campaign:stop"),
+    # claims are the shopper's, tills the store's
+    ({SECRET, DEVICE}, "claim_offer list_claims get_claim get_claim_qr"),
+    (_OF_STORES | {SECRET}, "prepare_redemption verify_redemption cancel_redemption"),
+    (_OF_STORES | {SECRET, ANALYST}, "redemption_statement"),
     # running it
     (_ADMINS, "create_webhook list_webhooks get_webhook move_webhook delete_webhook"),
     (_ADMINS, "create_key list_keys revoke_key"),

@@ -1,7 +1,9 @@
 """Erasing a device: everything that is stored of a person goes, and only numbers stay.
 
 Runs as the system role, because the API's own role may only read the ledger; every statement names tenant and device.
-Decisions and reservations stay without their device, so that stock, budgets and reports still add up.
+Decisions, reservations and claims stay without their device, so that stock, budgets and reports still add up. A claim
+that the person's other devices share goes over to one of them; else nobody can be shown its code again, and a code that
+was noted down is good until it ends, for it names nobody. Redemptions name no device.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ STEPS: Final = (
     "devices",
 )
 """Tables whose rows are deleted, each by the block `erase_<table>`."""
-KEPT_WITHOUT_DEVICE: Final = ("decisions", "reservations")
-"""Tables whose rows lose their device, each by the block `unname_<table>`."""
+KEPT_WITHOUT_DEVICE: Final = ("decisions", "reservations", "claims")
+"""Tables whose rows lose their device, each by the block `unname_<table>`; first, while the person is known."""
 
 
 def erase_device(eraser: sa.Engine, *, tenant_id: TenantId, device_id: DeviceId, now: datetime) -> dict[str, int]:
@@ -47,7 +49,7 @@ def erase_device(eraser: sa.Engine, *, tenant_id: TenantId, device_id: DeviceId,
         # two at once: the second waits here and then finds nothing
         if connection.execute(block("lock_device"), who).first() is None:
             raise NotFoundError("no such device")
-        changed = {table: connection.execute(block(f"erase_{table}"), who).rowcount for table in STEPS}
-        changed |= {table: connection.execute(block(f"unname_{table}"), who).rowcount for table in KEPT_WITHOUT_DEVICE}
+        changed = {table: connection.execute(block(f"unname_{table}"), who).rowcount for table in KEPT_WITHOUT_DEVICE}
+        changed |= {table: connection.execute(block(f"erase_{table}"), who).rowcount for table in STEPS}
         announce(connection, tenant_id=tenant_id, kind=ChangeKind.DEVICE, object_ids=[device_id], effective_at=now)
     return changed

@@ -88,6 +88,23 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "event_at": TIME,
         "decided_at": TIME,
     },
+    "redemptions": {
+        "redemption_id": TEXT,
+        "campaign_id": TEXT,
+        "campaign_name": TEXT,
+        "store_id": TEXT,
+        "store_external_id": TEXT,
+        "device_id": TEXT,
+        "state": TEXT,
+        "order_id": TEXT,
+        "amount": NUMBER,
+        "currency": TEXT,
+        "discount": NUMBER,
+        "attributed_to": TEXT,
+        "visited": TEXT,
+        "redeemed_at": TIME,
+        "cancelled_at": TIME,
+    },
 }
 """What each export holds, in this order."""
 

@@ -30,6 +30,7 @@ from lbs.errors import (
     TooManyRequestsError,
     answer_to,
 )
+from offers.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,6 +65,7 @@ class Problem(BaseModel):
     instance: str | None = Field(default=None, description="The path that was asked for.")
     request_id: str = Field(description="Names this request in the operator's log.")
     errors: list[FaultView] = Field(default=[], description="Where a malformed request is wrong.")
+    reason: str | None = Field(default=None, description="Of `refused`: why, as a word for programs.")
 
 
 def request_id_of(scope: Scope) -> str:
@@ -77,9 +79,10 @@ def problem(
     scope: Scope,
     faults: Sequence[Fault] = (),
     retry_after_s: int | None = None,
+    reason: str | None = None,
 ) -> Response:
     """The response for one problem."""
-    body = {
+    body: dict[str, Any] = {
         "type": f"/problems/{answer.slug}",
         "title": answer.title,
         "status": answer.status,
@@ -88,6 +91,8 @@ def problem(
         "request_id": request_id_of(scope),
         "errors": [{"where": fault.where, "message": fault.message} for fault in faults],
     }
+    if reason is not None:
+        body["reason"] = reason
     headers = {}
     wait_s = answer.retry_after_s if retry_after_s is None else retry_after_s
     if wait_s is not None:
@@ -127,6 +132,7 @@ def domain_problem(error: Exception, *, scope: Scope) -> Response:
         scope=scope,
         faults=error.faults if isinstance(error, MalformedError) else (),
         retry_after_s=error.retry_after_s if isinstance(error, TooManyRequestsError) else None,
+        reason=error.reason if isinstance(error, RefusedError) else None,
     )
 
 

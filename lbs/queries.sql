@@ -102,6 +102,29 @@ UPDATE offers.decisions SET device_id = 0, facts = '{}' WHERE tenant_id = :tenan
 -- name: unname_reservations
 UPDATE offers.reservations SET device_id = 0 WHERE tenant_id = :tenant_id AND device_id = :device_id
 
+-- name: unname_claims
+WITH others AS (
+    SELECT min(d.device_id) AS device_id
+    FROM geofences.devices AS mine
+    JOIN geofences.devices AS d
+        ON d.tenant_id = mine.tenant_id AND d.external_user_id = mine.external_user_id AND d.device_id <> mine.device_id
+    WHERE mine.tenant_id = :tenant_id AND mine.device_id = :device_id
+)
+UPDATE offers.claims AS c
+SET device_id = coalesce(others.device_id, 0),
+    person = CASE WHEN others.device_id IS NOT NULL THEN c.person END,
+    code_sealed = CASE WHEN others.device_id IS NOT NULL THEN c.code_sealed END
+FROM others
+WHERE c.tenant_id = :tenant_id AND c.device_id = :device_id
+
+-- name: export_claims
+SELECT c.claim_id::text, c.campaign_id::text, c.store_id::text, c.source, c.state, c.code_tail, c.created_at,
+       c.expires_at, x.redeemed_at, x.store_id::text AS redeemed_at_store_id, x.order_id, x.amount::text, x.currency,
+       x.discount::text, x.cancelled_at
+FROM offers.claims AS c LEFT JOIN offers.redemptions AS x ON x.claim_id = c.claim_id
+WHERE c.tenant_id = :tenant_id AND c.device_id = :device_id
+ORDER BY c.claim_id
+
 -- name: export_positions
 SELECT recorded_at, received_at, lat, lng, accuracy_m, speed_mps, flags
 FROM geofences.positions

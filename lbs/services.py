@@ -16,6 +16,7 @@ from lbs import clock, ingest
 from lbs.appender import Appender
 from lbs.auth import DeviceTokens, KeyRing
 from lbs.directory import DeviceDirectory
+from lbs.guesses import GuessGuard
 from lbs.log_line import LogLine
 from lbs.log_room import LogRoom
 from lbs.memory import ApiMemory
@@ -26,6 +27,8 @@ from lbs.secrets import Vault, derive
 from lbs.sessions import SessionRing
 from lbs.streams import StreamHub
 from lbs.wiring import Role, address_guard, database, redis_client, vapid_key
+from offers.codes import CodeBook
+from offers.prepare_tokens import PrepareTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +72,9 @@ class Services:
     memory: ApiMemory
     streams: StreamHub
     vault: Vault
+    codes: CodeBook
+    prepare_tokens: PrepareTokens
+    guesses: GuessGuard
     guard: AddressGuard
     metrics: Metrics
     push_key: str
@@ -129,6 +135,7 @@ def build_services(settings: Settings, *, now: Callable[[], datetime] = clock.no
     directory = DeviceDirectory(reader)
     client = redis_client(settings)
     api = database(settings, Role.API, pool_size=API_CONNECTIONS)
+    vault = Vault(settings)
     return Services(
         settings=settings,
         now=now,
@@ -146,7 +153,10 @@ def build_services(settings: Settings, *, now: Callable[[], datetime] = clock.no
         directory=directory,
         memory=ApiMemory(reader, directory=directory, now=now),
         streams=StreamHub(reader, now=now),
-        vault=Vault(settings),
+        vault=vault,
+        codes=CodeBook(key=derive(settings, "codes"), seal=vault.seal, unseal=vault.unseal),
+        prepare_tokens=PrepareTokens(derive(settings, "prepare tokens")),
+        guesses=GuessGuard(client, settings),
         guard=address_guard(settings),
         metrics=Metrics(),
         push_key=vapid_key(settings).public_base64url,

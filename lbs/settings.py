@@ -73,6 +73,18 @@ class Settings(BaseSettings):
     log_max_bytes: Annotated[
         int, Field(gt=0, description="Memory that the log may take in Redis before positions are refused.")
     ] = 1_000_000_000
+    prepare_token_s: Annotated[
+        float, Field(ge=10, le=3_600, description="How long a till may take from scanning a code to redeeming it.")
+    ] = 300
+    cancel_s: Annotated[
+        float, Field(ge=0, le=7 * 86_400, description="How long after a redemption it may be cancelled.")
+    ] = 3_600
+    code_guesses: Annotated[
+        int, Field(ge=1, le=1_000, description="Codes that nobody was given, by one key at one store, before it waits.")
+    ] = 10
+    code_lock_s: Annotated[
+        int, Field(ge=10, le=86_400, description="How long wrong codes are counted, and how long a key waits at most.")
+    ] = 900
     lease_s: Annotated[
         float, Field(ge=1, le=60, description="How long a silent engine keeps its shards before others take them.")
     ] = 6

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import context
 
 import lbs.tables
+import offers.claim_tables
 import offers.tables  # noqa: F401 - registers its tables in the shared metadata
 from geofences.tables import metadata
 from migrations import include_name, include_object

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from geofences.model import Shard, TenantId
+    from offers.facts import Shopper, Standing
     from offers.ledger import Supply
     from offers.model import CampaignId, Decision
     from offers.questions import Question
@@ -52,28 +53,38 @@ def answer(question: Question, recipient: Recipient, given: Sequence[Given], sup
     """Asks the rules. `given` is all that counts for the person; `supply` what the campaign has left."""
     campaign, moment, place = question.campaign, question.moment, question.place.place
     shopper = recipient.shopper(campaign, moment.clock)
+    standing = standing_for(question, recipient, given, supply)
+    return Answer(
+        question=question,
+        decision=rules.decide(campaign, moment, place=place, shopper=shopper, standing=standing),
+        facts=facts_of(question, shopper, standing),
+        recipient=recipient,
+    )
+
+
+def standing_for(question: Question, recipient: Recipient, given: Sequence[Given], supply: Supply) -> Standing:
+    campaign, moment, place = question.campaign, question.moment, question.place.place
     money = supply.money.get(campaign.campaign_id, {})
-    standing = standing_of(
+    return standing_of(
         campaign,
         moment,
         given,
-        zone=place.zone if shopper.timezone is None else zone_named(shopper.timezone),
+        zone=place.zone if recipient.timezone is None else zone_named(recipient.timezone),
         person=recipient.person,
         stock_left=supply.stock.get(campaign.campaign_id),
         new_stock_left=supply.new_stock.get(campaign.campaign_id),
         budget_left={scope: money[scope] for scope in budget_limits(campaign, moment, place.zone) if scope in money},
     )
-    return Answer(
-        question=question,
-        decision=rules.decide(campaign, moment, place=place, shopper=shopper, standing=standing),
-        facts=Facts(
-            shopper=shopper,
-            standing=standing,
-            confidence=moment.confidence,
-            already_inside=moment.already_inside,
-            dwell_s=moment.dwell_s,
-        ),
-        recipient=recipient,
+
+
+def facts_of(question: Question, shopper: Shopper, standing: Standing) -> Facts:
+    moment = question.moment
+    return Facts(
+        shopper=shopper,
+        standing=standing,
+        confidence=moment.confidence,
+        already_inside=moment.already_inside,
+        dwell_s=moment.dwell_s,
     )
 
 

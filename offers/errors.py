@@ -31,3 +31,19 @@ class TooManyStoresError(OffersError):
 
 class ApprovalError(OffersError):
     """Somebody else has to approve this campaign."""
+
+
+class MalformedCodeError(OffersError):
+    """Text that no code can be: mistyped, or no code at all."""
+
+
+class UnknownCodeError(OffersError):
+    """A well-formed code, or a token, that nobody gave out."""
+
+
+class RefusedError(OffersError):
+    """An offer that cannot be claimed, or a code that cannot be used, for a reason that a program can read."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -184,6 +184,19 @@ def confirm(connection: sa.Connection, decision_id: DecisionId) -> bool:
     return connection.execute(queries("offers")["confirm_reservation"], named).first() is not None
 
 
+def lock_campaign_of(connection: sa.Connection, decision_id: DecisionId) -> None:
+    """For those who will change a campaign's counters after rows of their own: campaigns come first."""
+    connection.execute(queries("offers")["lock_reserved"], {"decision_ids": [decision_id]})
+
+
+def keep_cost(connection: sa.Connection, decision_id: DecisionId, cost: Decimal) -> None:
+    """Of the money that was held for a redeemed offer, keeps what it really cost and gives the rest back.
+
+    Call it under the campaign's lock. It never keeps more than was held.
+    """
+    connection.execute(queries("offers")["keep_cost"], {"decision_id": decision_id, "cost": cost})
+
+
 def release(
     connection: sa.Connection,
     decision_ids: Sequence[int],
@@ -192,7 +205,10 @@ def release(
     now: datetime,
     state: ReservationState = ReservationState.HELD,
 ) -> int:
-    """Gives back what these decisions hold, if they are in `state` still; answers how many did."""
+    """Gives back what these decisions hold, if they are in `state` still; answers how many did.
+
+    One that was claimed meanwhile is given back only if its own time is up, or it is cancelled.
+    """
     if not decision_ids:
         return 0
     ids = {"decision_ids": list(decision_ids)}

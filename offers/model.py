@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CampaignId = NewType("CampaignId", int)
 DecisionId = NewType("DecisionId", int)
 NotificationId = NewType("NotificationId", int)
+ClaimId = NewType("ClaimId", int)
+RedemptionId = NewType("RedemptionId", int)
 
 
 class CampaignStatus(StrEnum):
@@ -86,6 +88,54 @@ class ReleaseReason(StrEnum):
     REFUSED = "refused"
     STOPPED = "stopped"
     CANCELLED = "cancelled"
+
+
+class ClaimState(StrEnum):
+    """claimed -> redeemed -> cancelled, or claimed -> expired. One that ran out says so once somebody looks."""
+
+    CLAIMED = "claimed"
+    REDEEMED = "redeemed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class ClaimSource(StrEnum):
+    """How the shopper came by the offer."""
+
+    PUSH = "push"
+    SEARCH = "search"
+
+
+class RedemptionState(StrEnum):
+    REDEEMED = "redeemed"
+    CANCELLED = "cancelled"
+
+
+class Attribution(StrEnum):
+    """What a redemption is put down to."""
+
+    PUSH = "push"
+    SEARCH = "search"
+    NONE = "none"
+
+
+class Refusal(StrEnum):
+    """Why an offer cannot be claimed or a code not be used: a claim may also be refused with the word of a `Gate`."""
+
+    NOT_LIVE = "not_live"
+    WRONG_STORE = "wrong_store"
+    ALREADY_REDEEMED = "already_redeemed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word of the interface
+    OTHER_ORDER = "other_order"
+    NOT_NOW = "not_now"
+    AMOUNT_NEEDED = "amount_needed"
+    MIN_SPEND = "min_spend"
+    CURRENCY = "currency"
+    PRESENCE_UNKNOWN = "presence_unknown"
+    TOO_FAR = "too_far"
+    TOO_LATE = "too_late"
 
 
 class NotificationState(StrEnum):

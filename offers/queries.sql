@@ -175,10 +175,16 @@ ORDER BY c.campaign_id
 FOR NO KEY UPDATE
 
 -- name: release
+-- whoever asked for these rows may have seen them before they were claimed: what was prolonged or claimed since stays
 WITH gone AS (
     UPDATE offers.reservations AS r
     SET state = 'released', released_at = :now, release_reason = :reason
     WHERE r.decision_id = ANY(CAST(:decision_ids AS bigint[])) AND r.state = :state
+      AND CASE CAST(:reason AS text)
+              WHEN 'expired' THEN r.expires_at <= :now
+              WHEN 'cancelled' THEN true
+              ELSE r.claimed_at IS NULL
+          END
     RETURNING r.campaign_id, r.new_device, r.cost, r.store_id, r.budget_day
 ),
 counted AS (

@@ -19,7 +19,7 @@ from offers.schedule import Schedule, WindowAnswer, WindowReason, is_live
 from offers.windows import WEEKDAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 ON = frozenset({WindowReason.LIVE, WindowReason.STORE_CLOSED, WindowReason.HOURS_UNKNOWN})
 """The campaign's windows are open, whatever the store's doors are."""
+USE_GATES: Final = (Gate.AUDIENCE, Gate.WINDOW, Gate.OPEN, Gate.STOCK, Gate.BUDGET)
+"""What counts for using an offer, rather than for telling of it."""
+USE_GATES_ANYWHERE: Final = (Gate.AUDIENCE, Gate.STOCK, Gate.BUDGET)
+MOST_VALID_S: Final = 10 * 366 * 86_400
+"""Ten years: time does not reach as far as a number may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,21 +74,15 @@ def decide(campaign: Campaign, moment: Moment, *, place: Place, shopper: Shopper
         window=is_live(campaign.schedule, at=moment.at, zone=place.zone, hours=place.hours),
         quiet=_quiet(campaign, moment, place, shopper),
     )
-    gates: list[GateResult] = []
-    for gate in Gate:
-        said = GATES[gate](asked)
-        if said is not None:
-            gates.append(GateResult(gate=gate, passed=said[0], value=said[1], threshold=said[2]))
-            if not said[0]:
-                break
-    failed = None if gates[-1].passed else gates[-1].gate
+    gates = _ask(asked, Gate)
+    failed = _failed(gates)
     send_at = _send_at(asked)
     latest = send_at + timedelta(seconds=campaign.definition.reservation_ttl_s)
     ends_at = asked.window.next_change
     return Decision(
         outcome=_outcome(failed),
         reason=failed,
-        gates=tuple(gates),
+        gates=gates,
         delivery=Delivery.INBOX
         if standing.pushed_at_moment or _is_quiet(asked, QuietPolicy.INBOX_ONLY)
         else Delivery.PUSH,
@@ -91,6 +90,61 @@ def decide(campaign: Campaign, moment: Moment, *, place: Place, shopper: Shopper
         expires_at=latest if ends_at is None else min(latest, ends_at),
         cost=None if campaign.definition.budget is None else campaign.definition.offer.cost,
     )
+
+
+def usable(campaign: Campaign, moment: Moment, *, place: Place, shopper: Shopper, standing: Standing) -> Decision:
+    """Answers whether somebody who asks for the offer by themselves may have it, and until when they may use it.
+
+    Nothing is pushed, so consent, quiet hours, caps and the holdout are not asked; a moment without a store asks no
+    windows, which then count at the till.
+    """
+    window = is_live(campaign.schedule, at=moment.at, zone=place.zone, hours=place.hours)
+    asked = _Asked(campaign=campaign, moment=moment, shopper=shopper, standing=standing, window=window, quiet=None)
+    gates = _ask(asked, USE_GATES if moment.store_id is not None else USE_GATES_ANYWHERE)
+    failed = _failed(gates)
+    return Decision(
+        outcome=_outcome(failed),
+        reason=failed,
+        gates=gates,
+        delivery=Delivery.INBOX,
+        send_at=moment.clock,
+        expires_at=claimed_until(campaign, moment, place),
+        cost=None if campaign.definition.budget is None else campaign.definition.offer.cost,
+    )
+
+
+def on_now(campaign: Campaign, *, at: datetime, place: Place) -> bool:
+    """Whether the campaign's windows, and the store's doors if it asks for them, are open."""
+    window = is_live(campaign.schedule, at=at, zone=place.zone, hours=place.hours)
+    return window.live if campaign.schedule.only_while_open else window.reason in ON
+
+
+def claimed_until(campaign: Campaign, moment: Moment, place: Place) -> datetime:
+    """When a claim made at `moment` ends: what the offer itself says, else the reservation's time within the window."""
+    definition = campaign.definition
+    if definition.offer.valid_after_claim_s is not None:
+        return moment.clock + timedelta(seconds=min(definition.offer.valid_after_claim_s, MOST_VALID_S))
+    latest = moment.clock + timedelta(seconds=definition.reservation_ttl_s)
+    if moment.store_id is None:
+        return latest
+    window = is_live(campaign.schedule, at=moment.clock, zone=place.zone, hours=place.hours)
+    return min(latest, window.next_change) if window.live and window.next_change is not None else latest
+
+
+def _ask(asked: _Asked, gates: Iterable[Gate]) -> tuple[GateResult, ...]:
+    """Up to the first that fails."""
+    results: list[GateResult] = []
+    for gate in gates:
+        said = GATES[gate](asked)
+        if said is not None:
+            results.append(GateResult(gate=gate, passed=said[0], value=said[1], threshold=said[2]))
+            if not said[0]:
+                break
+    return tuple(results)
+
+
+def _failed(gates: tuple[GateResult, ...]) -> Gate | None:
+    return None if not gates or gates[-1].passed else gates[-1].gate
 
 
 def _outcome(failed: Gate | None) -> Outcome:

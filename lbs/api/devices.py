@@ -92,13 +92,14 @@ class DeviceExport(BaseModel):
     events: list[dict[str, Any]]
     decisions: list[dict[str, Any]]
     notifications: list[dict[str, Any]]
+    claims: list[dict[str, Any]] = Field(description="With what came of them at a till.")
 
 
 class Erased(BaseModel):
     """What was erased."""
 
     erased: dict[str, int] = Field(
-        description="Rows by table. Rows of decisions and reservations stay, without the device.",
+        description="Rows by table. Rows of decisions, reservations and claims stay, without the device.",
         examples=[{"devices": 1, "positions": 1440}],
     )
 
@@ -215,6 +216,7 @@ def export_device(device_id: str, caller: Permitted, connection: Tx) -> DeviceEx
         events=rows("events"),
         decisions=rows("decisions"),
         notifications=rows("notifications"),
+        claims=rows("claims"),
     )
 
 

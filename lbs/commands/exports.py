@@ -18,7 +18,8 @@ def register(app: typer.Typer) -> None:
 
 def export(
     what: Annotated[
-        Literal["visits", "events", "stores", "fences", "decisions"], typer.Argument(help="What to export.")
+        Literal["visits", "events", "stores", "fences", "decisions", "redemptions"],
+        typer.Argument(help="What to export."),
     ],
     *,
     tenant: TenantName,
@@ -31,7 +32,7 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Export a tenant's visits (confirmed ones), events, stores, fences or decisions.
+    """Export a tenant's visits (confirmed ones), events, stores, fences, decisions or redemptions.
 
     Times are ISO 8601 in UTC. device_id is the text that the client gave; all ids are text.
     """

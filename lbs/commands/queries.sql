@@ -49,3 +49,16 @@ LEFT JOIN geofences.devices AS d ON d.device_id = x.device_id
 LEFT JOIN geofences.stores AS s ON s.store_id = x.store_id
 WHERE x.tenant_id = :tenant_id
 ORDER BY x.decided_at, x.decision_id
+
+-- name: export_redemptions
+SELECT x.redemption_id, x.campaign_id, c.name AS campaign_name, x.store_id, s.external_id AS store_external_id,
+       d.external_id AS device_id, x.state, x.order_id, x.amount::float AS amount, x.currency,
+       x.discount::float AS discount, x.attributed_to, x.visited::text AS visited, x.redeemed_at, x.cancelled_at,
+       ST_Y(s.location::geometry) AS place_lat, ST_X(s.location::geometry) AS place_lng
+FROM offers.redemptions AS x
+JOIN offers.claims AS k ON k.claim_id = x.claim_id
+JOIN offers.campaigns AS c ON c.campaign_id = x.campaign_id
+LEFT JOIN geofences.devices AS d ON d.device_id = k.device_id
+LEFT JOIN geofences.stores AS s ON s.store_id = x.store_id
+WHERE x.tenant_id = :tenant_id
+ORDER BY x.redeemed_at, x.redemption_id

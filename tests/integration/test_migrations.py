@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import lbs.tables
+import offers.claim_tables
 import offers.tables
 from geofences.tables import metadata
 from lbs.wiring import sqlalchemy_url
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.servers
 
 PUBLIC = {"options": "-c search_path=public"}
 
-REGISTERED = (lbs.tables, offers.tables)
+REGISTERED = (lbs.tables, offers.tables, offers.claim_tables)
 """Importing them puts their tables into the metadata."""
 
 

@@ -29,7 +29,8 @@ PARAMETERS: dict[str, Any] = {
     "new": 0, "with_attributes": True, "user_keys": [1], "most": [1], "scopes": ["total"], "scope": "total", "cost": 1,
     "total": 1, "store": 1, "day": 1, "place_ids": [1], "timezones": ["UTC"], "opening_hours": ["24/7"],
     "lats": [0.0], "lngs": [0.0], "expires_at": AT, "type": "visit.entered",
-    "times": [AT], "at": AT, "notification_ids": [1],
+    "times": [AT], "at": AT, "notification_ids": [1], "decided_at": datetime.now(UTC), "person": 1,
+    "start": AT, "end": AT,
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",
@@ -56,12 +57,24 @@ USES = {
     ("offers", "inbox"): "ix_notifications_device_id_inbox_seq",
     ("offers", "inbox_after"): "ix_notifications_device_id_inbox_seq",
     ("offers", "stored_decisions"): "device_id_decided_at_idx",
+    ("offers", "decided_version"): "device_id_decided_at_idx",
+    ("offers", "people_near"): "device_id_recorded_at_idx",
+    ("offers", "redemption_counts"): "ix_redemptions_campaign_id",
+    ("offers", "statement"): "ix_redemptions_store_id_redeemed_at",
 }
 AS_API = {
     ("offers", "inbox"),
     ("offers", "stored_decisions"),
     ("offers", "campaign_counts"),
     ("offers", "expire_queued"),
+    ("offers", "keep_cost"),
+    ("offers", "held_for_claim"),
+    ("offers", "decided_version"),
+    ("offers", "claims_of_person"),
+    ("offers", "people_near"),
+    ("offers", "way_to_till"),
+    ("offers", "redemption_counts"),
+    ("offers", "statement"),
 }
 BLOCKS = [(package, name) for package in ("geofences", "offers") for name in queries(package)]
 

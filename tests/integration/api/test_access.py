@@ -81,6 +81,15 @@ POST   /v1/campaigns/{campaign_id}/approve        yes    .    .      .     .    
 POST   /v1/campaigns/{campaign_id}/pause          yes    .    .      .     .        yes      .       .       .        .
 POST   /v1/campaigns/{campaign_id}/resume         yes    .    .      .     .        yes      .       .       .        .
 POST   /v1/campaigns/{campaign_id}/stop           yes    .    .      .     .        yes      .       .       .        .
+--- claims and tills
+POST   /v1/claims                                 yes    .    yes    .     .        .        .       .       .        .
+GET    /v1/claims                                 yes    .    yes    .     .        .        .       .       .        .
+GET    /v1/claims/{claim_id}                      yes    .    yes    .     .        .        .       .       .        .
+GET    /v1/claims/{claim_id}/qr.{form}            yes    .    yes    .     .        .        .       .       .        .
+POST   /v1/redemptions/prepare                    yes    .    .      yes   .        .        yes     .       .        .
+POST   /v1/redemptions/verify                     yes    .    .      yes   .        .        yes     .       .        .
+POST   /v1/redemptions/cancel                     yes    .    .      yes   .        .        yes     .       .        .
+GET    /v1/redemptions/statement                  yes    .    .      yes   .        .        yes     yes     .        .
 --- running it
 POST   /v1/webhooks                               yes    .    .      .     .        .        .       .       yes      .
 GET    /v1/webhooks                               yes    .    .      .     .        .        .       .       yes      .

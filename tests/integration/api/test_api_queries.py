@@ -48,6 +48,8 @@ USES = {
     "export_events": "tenant_id_device_id_at_idx",
     "export_decisions": "tenant_id_device_id_decided_at_idx",
     "export_notifications": "ix_notifications_device_id_inbox_seq",
+    "unname_claims": "ix_claims_device_id",
+    "export_claims": "ix_claims_device_id",
 }
 READER = {"key_by_hash", "device_facts", "snapshot_stores"}
 SYSTEM = {"lock_device", *(f"erase_{table}" for table in STEPS), *(f"unname_{table}" for table in KEPT_WITHOUT_DEVICE)}

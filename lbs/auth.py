@@ -88,6 +88,11 @@ class Caller:
         return f"device:{self.device_id}" if self.kind is CallerKind.DEVICE else f"key:{self.key_id}"
 
     @property
+    def till_id(self) -> int:
+        """Who stands at a till: a key by its number, a person by the number below zero."""
+        return self.key_id or -(self.user_id or 0)
+
+    @property
     def only_stores(self) -> frozenset[StoreId] | None:
         """The stores that this caller sees; None: all of the tenant."""
         if self.role is Role.STORE_MANAGER:

@@ -57,7 +57,7 @@ class GuessGuard:
 
     def _limits(self, caller: Caller, store_id: int) -> dict[str, int]:
         """The counters that concern a look-up, and how far each may go."""
-        name = f"{self._prefix}:guesses:{caller.tenant_id}:{caller.key_id or 0}"
+        name = f"{self._prefix}:guesses:{caller.tenant_id}:{caller.till_id}"
         return {f"{name}:{store_id}": self._allowed, name: self._allowed * STORES_A_KEY}
 
     def _check(self, limits: dict[str, int]) -> None:

@@ -23,6 +23,9 @@ LATEST_ZONE: Final = timezone(timedelta(hours=-12))
 """Where a day begins first on Earth, and where it ends last."""
 
 
+MAX_URL: Final = 2_000
+
+
 class Part(BaseModel):
     """A piece of a campaign definition: immutable, and a misspelt field is an error."""
 
@@ -133,6 +136,13 @@ class ScheduledTrigger(Part):
 Trigger = Annotated[EventTrigger | ScheduledTrigger, Field(discriminator="type")]
 
 
+def _short_url(url: HttpUrl) -> HttpUrl:
+    """Writing a host in ASCII may make a URL longer than it may be."""
+    if len(str(url)) > MAX_URL:
+        raise ValueError(f"a URL has at most {MAX_URL} characters")
+    return url
+
+
 class Offer(Part):
     """What the shopper gets."""
 
@@ -141,9 +151,9 @@ class Offer(Part):
     currency: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$")] = None
     min_spend: Annotated[float | None, Field(ge=0)] = None
     terms: Annotated[str | None, Field(max_length=4000)] = None
-    image_url: HttpUrl | None = None
+    image_url: Annotated[HttpUrl, AfterValidator(_short_url)] | None = None
     deep_link: Annotated[str | None, Field(max_length=2000)] = None
-    valid_after_claim_s: Annotated[float | None, Field(gt=0)] = None
+    valid_after_claim_s: Annotated[float | None, Field(ge=1, le=366 * 86_400)] = None
     max_cost: Annotated[
         float | None,
         Field(

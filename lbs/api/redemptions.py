@@ -213,7 +213,7 @@ def _till(connection: sa.Connection, caller: Caller, store_id: str | None, *, wh
     named: dict[str, Any] = {"tenant_id": caller.tenant_id, "store_id": own}
     if connection.execute(block("store_exists"), named).first() is None:
         raise NotFoundError("no such store")
-    return Till(tenant_id=caller.tenant_id, store_id=own, key_id=caller.key_id or 0)
+    return Till(tenant_id=caller.tenant_id, store_id=own, key_id=caller.till_id)
 
 
 def _money(value: Decimal | None) -> str | None:

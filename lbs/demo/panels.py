@@ -35,10 +35,16 @@ REASONS: Final = {
     "staleness": "too late",
     "confidence": "position unsure",
     "already_inside": "was inside already",
+    "dwell": "left too soon",
+    "audience": "not for them",
     "window": "outside its hours",
     "open": "store closed",
+    "quiet_hours": "wants quiet",
+    "stacking": "another came first",
+    "cool_down": "too soon again",
     "cap": "had it already",
     "stock": "out of stock",
+    "budget": "budget spent",
 }
 """The gates in a shopper's words; a gate without any shows its own name."""
 

@@ -51,8 +51,8 @@ def scene() -> Scene:
             campaign_id="7",
             store=name,
             device="walker-001",
-            outcome=tuple(Outcome)[number % 2],
-            reason=("cap", None)[number % 2],
+            outcome=(Outcome.OFFERED, Outcome.SUPPRESSED)[number % 2],
+            reason=(None, "cap")[number % 2],
         )
         for number, name in enumerate(longest)
     ]
@@ -205,7 +205,7 @@ def test_the_summary_keeps_its_promise() -> None:
 
     promised = ("stores", "fences", "devices", "positions", "visits", "events", "decisions", "notifications")
     assert list(found)[:9] == [*promised, "delivery_ms"]
-    assert found["decisions"] == {"offered": 12_345, "suppressed": 7 * 98_765}
+    assert found["decisions"] == {"offered": 12_345, "held_out": 0, "suppressed": 7 * 98_765}
     assert found["notifications"]["inbox"] == {"sent": 123_456, "delivered": 123_456, "failed": 0}
     assert found["notifications"]["webpush"]["failed"] == 7
     assert found["positions_stored"] == found["positions"] == 1_234_567

@@ -112,7 +112,7 @@ OPEN: Final = {
     "GET /healthz", "GET /readyz", "GET /metrics", "POST /v1/sessions", "POST /v1/invitations/accept",
     "GET /v1/sessions/provider", "GET /v1/sessions/provider/callback",
 }  # fmt: skip
-MOVES: Final = ("submit", "approve", "pause", "resume", "stop", "archive")
+MOVES: Final = ("submit", "withdraw", "approve", "pause", "resume", "stop", "archive", "unarchive")
 UNUSABLE: Final = {"Idempotency-Key": "x" * 256}
 """Refused with 422 after the caller was judged and before anything is written."""
 

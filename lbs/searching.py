@@ -22,8 +22,10 @@ from lbs.paging import DEFAULT_LIMIT, MAX_LIMIT, cursor_of, place_of
 from lbs.routes import JSON_TYPE
 from lbs.services import Services
 from offers.display import Display
+from offers.model import CampaignId
 from offers.search import Place, Search, Searcher, Sort
 from offers.timetable import Timetable
+from offers.usable import ANYBODY, Seeker
 
 SORTED_RADIUS_M: Final = 5_000.0
 """How far a search looks that is not sorted by distance and says nothing of it."""
@@ -101,7 +103,6 @@ class NearbyQuery(BaseModel):
             sort=self.sort,
             limit=self.limit + 1,
             after=None if self.cursor is None else self._place(caller, route),
-            shopper=caller.device_id,
         )
 
     def cursor_after(self, place: Place, caller: Caller, *, route: str) -> str:
@@ -136,7 +137,18 @@ def searcher(query: NearbyQuery, caller: Caller, services: Services) -> Searcher
         # one question of another time must not make the next one of now look everything up again
         display=memory.display if query.open_at is None else Display(Timetable()),
         ask_sold_out=sold_out,
+        seeker=_seeker(caller, services),
     )
+
+
+def _seeker(caller: Caller, services: Services) -> Seeker:
+    """What is known of the device that searches; a key of an app or a server searches for anybody."""
+    if caller.device_id is None:
+        return ANYBODY
+    with services.api.begin() as connection:
+        use_tenant(connection, caller.tenant_id)
+        row = connection.execute(queries("offers")["seeker"], {"device_id": caller.device_id}).one_or_none()
+    return ANYBODY if row is None else Seeker(attributes=row.attributes, used=frozenset(map(CampaignId, row.used)))
 
 
 def answered(page: BaseModel) -> Response:

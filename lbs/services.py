@@ -26,8 +26,7 @@ from lbs.passwords import Passwords
 from lbs.secrets import Vault, derive
 from lbs.sessions import SessionRing
 from lbs.streams import StreamHub
-from lbs.wiring import Role, address_guard, database, redis_client, vapid_key
-from offers.codes import CodeBook
+from lbs.wiring import Role, address_guard, code_book, database, redis_client, vapid_key
 from offers.prepare_tokens import PrepareTokens
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from lbs.settings import Settings
+    from offers.codes import CodeBook
     from offers.ssrf import AddressGuard
 
 API_CONNECTIONS = 10
@@ -154,7 +154,7 @@ def build_services(settings: Settings, *, now: Callable[[], datetime] = clock.no
         memory=ApiMemory(reader, directory=directory, now=now),
         streams=StreamHub(reader, now=now),
         vault=vault,
-        codes=CodeBook(key=derive(settings, "codes"), seal=vault.seal, unseal=vault.unseal),
+        codes=code_book(settings),
         prepare_tokens=PrepareTokens(derive(settings, "prepare tokens")),
         guesses=GuessGuard(client, settings),
         guard=address_guard(settings),

@@ -16,6 +16,7 @@ from lbs import clock
 from lbs.daemon_metrics import EngineMetrics, WorkerMetrics, show
 from lbs.secrets import Vault, derive
 from offers.catalogue import Catalogue
+from offers.codes import CodeBook
 from offers.decider import Decider
 from offers.push import ChannelType
 from offers.push_http import HttpTransport
@@ -104,6 +105,12 @@ def vapid_key(settings: Settings) -> VapidKey:
     return VapidKey.derive(derive(settings, "vapid"))
 
 
+def code_book(settings: Settings) -> CodeBook:
+    """How codes of claims are hashed and sealed: the same in every process of the installation."""
+    vault = Vault(settings)
+    return CodeBook(key=derive(settings, "codes"), seal=vault.seal, unseal=vault.unseal)
+
+
 def senders(settings: Settings) -> dict[ChannelType, PushSender]:
     """A sender for each channel that needs one; the inbox is Postgres itself."""
     guard = address_guard(settings)
@@ -123,7 +130,7 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
     show("worker", metrics.registry, settings)
     return Worker(
         database=system,
-        decider=Decider(database=system, catalogue=Catalogue()),
+        decider=Decider(database=system, catalogue=Catalogue(), book=code_book(settings)),
         senders=senders(settings),
         unseal=Vault(settings).unseal,
         now=clock.now,

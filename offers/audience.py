@@ -7,6 +7,7 @@ An attribute that a device does not have fits no comparison, and neither does on
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import (
@@ -73,6 +74,16 @@ class Rule(BaseModel):
         """What the rule gives, by the names it has in JSON."""
         return {name.rstrip("_"): value for name, value in self if value is not None}
 
+    @cached_property
+    def comparison(self) -> tuple[str, Any]:
+        """What an attribute is compared by, and with."""
+        return next((name, wanted) for name, wanted in self.said.items() if name != "attribute")
+
+    @cached_property
+    def attributes(self) -> frozenset[str]:
+        """The attributes that the rule asks for."""
+        return frozenset(part.attribute for part, _ in _walk(self, 1) if part.attribute is not None)
+
 
 def _bounded(rule: Rule) -> Rule:
     depths = [depth for _, depth in _walk(rule, 1)]
@@ -83,11 +94,6 @@ def _bounded(rule: Rule) -> Rule:
 
 Audience = Annotated[Rule, AfterValidator(_bounded)]
 """A whole rule, bounded in size."""
-
-
-def attributes_of(rule: Rule) -> frozenset[str]:
-    """The attributes a rule asks for."""
-    return frozenset(part.attribute for part, _ in _walk(rule, 1) if part.attribute is not None)
 
 
 def fits(rule: Rule, attributes: Mapping[str, Any]) -> bool:
@@ -110,7 +116,7 @@ def fits(rule: Rule, attributes: Mapping[str, Any]) -> bool:
 
 
 def _compares(rule: Rule, value: Any) -> bool:
-    ((name, wanted),) = ((name, wanted) for name, wanted in rule.said.items() if name != "attribute")
+    name, wanted = rule.comparison
     match name:
         case "is":
             return _same(value, wanted)

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from geofences.model import Shard
 from geofences.sql import queries
 from offers import ledger
-from offers.decisions import Answer, answer, budgets_of, given_now, reservation_of, write
+from offers.claiming import claim
+from offers.codes import shown
+from offers.decisions import NO_CODES, Answer, answer, budgets_of, given_now, reservation_of, write
 from offers.model import Outcome
 from offers.questions import Question, about_events, about_occasions, by_priority, not_decided
 from offers.shoppers import counts_since, given_before, load_recipients
+from offers.templates import Placeholder
+from offers.wording import asks_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from offers.catalogue import Catalogue, NamedPlace
+    from offers.codes import CodeBook
+    from offers.model import DecisionId
 
 EVENTS_A_BATCH: Final = 1_000
 
@@ -30,11 +36,15 @@ EVENTS_A_BATCH: Final = 1_000
 class Decider:
     """Turns what happened into decisions. One at a time a shard, held by the cursor's row lock."""
 
-    def __init__(self, *, database: sa.Engine, catalogue: Catalogue) -> None:
+    def __init__(self, *, database: sa.Engine, catalogue: Catalogue, book: CodeBook | None = None) -> None:
+        """`book` makes the codes of messages that show one; without it they say what they say without a code."""
         self._database = database
         self._catalogue = catalogue
+        self._book = book
         self._kept_places: set[int] = set()
         """Places that `offers.places` surely has."""
+        self._coded: dict[tuple[int, int], bool] = {}
+        """Whether a version of a campaign shows a code in its messages."""
 
     def work(self, on_decided: Callable[[Sequence[Answer]], None] = lambda _: None) -> int:
         """Decides everything that waits; answers how many events and occasions that were."""
@@ -63,14 +73,46 @@ class Decider:
         questions += about_occasions(connection, occasions, self._catalogue)
         questions = by_priority(not_decided(connection, questions))
         self._keep_places(connection, questions)
+        coded = [question for question in questions if self._shows_code(question)]
+        if coded:
+            # as whoever claims over HTTP: devices before people before campaigns
+            device_ids = sorted({question.moment.device_id for question in coded})
+            connection.execute(queries("offers")["lock_devices"], {"device_ids": device_ids})
         answers = _answer(connection, questions)
-        write(connection, shard, answers)
+        write(connection, shard, answers, self._codes(connection, answers) if coded else NO_CODES)
         if events:
             connection.execute(queries("offers")["advance_cursor"], {"shard": shard, "seq": events[-1].seq})
         if occasions:
             seqs = [row.seq for row in occasions]
             connection.execute(queries("offers")["end_occasions"], {"shard": shard, "seqs": seqs})
         return answers, max(len(found), len(occasions))
+
+    def _shows_code(self, question: Question) -> bool:
+        if self._book is None:
+            return False
+        key = question.campaign.campaign_id, question.campaign.version
+        if key not in self._coded:
+            self._coded[key] = Placeholder.CODE in asks_for(question.campaign.definition)
+        return self._coded[key]
+
+    def _codes(self, connection: sa.Connection, answers: Sequence[Answer]) -> dict[DecisionId, str]:
+        """Claims, for their people, the offers whose messages show a code."""
+        codes = {}
+        for made in answers:
+            question = made.question
+            if self._book is not None and made.decision.outcome is Outcome.OFFERED and self._shows_code(question):
+                claimed = claim(
+                    connection,
+                    tenant_id=question.campaign.tenant_id,
+                    device_id=question.moment.device_id,
+                    campaign_id=question.campaign.campaign_id,
+                    store_id=None,
+                    book=self._book,
+                    now=question.moment.clock,
+                )
+                if claimed.code_sealed is not None:
+                    codes[question.decision_id] = shown(self._book.unsealed(claimed.code_sealed))
+        return codes
 
     def _keep_places(self, connection: sa.Connection, questions: Sequence[Question]) -> None:
         """Before any lock is taken: two deciders may write the same place."""

@@ -107,6 +107,10 @@ JOIN geofences.devices AS mine ON mine.device_id = asked.device_id AND mine.user
 JOIN geofences.devices AS d
     ON d.tenant_id = mine.tenant_id AND d.external_user_id = mine.external_user_id AND d.user_vouched
 
+-- name: lock_devices
+SELECT device_id FROM geofences.devices WHERE device_id = ANY(CAST(:device_ids AS bigint[])) ORDER BY device_id
+FOR NO KEY UPDATE
+
 -- name: put_users
 INSERT INTO offers.users (user_key, tenant_id)
 SELECT * FROM unnest(CAST(:user_keys AS bigint[]), CAST(:tenant_ids AS integer[]))
@@ -353,5 +357,27 @@ ORDER BY at, event_id
 SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM offers.inbox_seq
 
 -- name: sold_out
-SELECT campaign_id FROM offers.campaigns
-WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[])) AND stock IS NOT NULL AND reserved >= stock
+-- no unit left, or not the money for one more
+SELECT campaign_id FROM offers.campaigns AS c
+WHERE c.campaign_id = ANY(CAST(:campaign_ids AS bigint[]))
+  AND (c.stock IS NOT NULL AND c.reserved >= c.stock
+       OR EXISTS (SELECT FROM offers.budgets AS b
+                  WHERE b.campaign_id = c.campaign_id AND b.scope = 'total'
+                    AND b.most - b.reserved < coalesce(CAST(c.definition #>> '{offer,max_cost}' AS numeric),
+                                                       CAST(c.definition #>> '{offer,value}' AS numeric))))
+
+-- name: seeker
+-- what a search needs to know of the device that asks: its person's attributes, and what they have used
+SELECT d.attributes || d.vouched_attributes || coalesce(
+           (SELECT u.attributes FROM offers.user_attributes AS u
+            WHERE d.user_vouched AND u.tenant_id = d.tenant_id AND u.external_user_id = d.external_user_id), '{}')
+           AS attributes,
+       coalesce((SELECT array_agg(DISTINCT c.campaign_id) FROM offers.claims AS c
+                 WHERE c.state = 'redeemed' AND c.device_id IN (
+                     SELECT d.device_id
+                     UNION ALL
+                     SELECT o.device_id FROM geofences.devices AS o
+                     WHERE d.user_vouched AND o.user_vouched AND o.tenant_id = d.tenant_id
+                       AND o.external_user_id = d.external_user_id)), '{}') AS used
+FROM geofences.devices AS d
+WHERE d.device_id = :device_id

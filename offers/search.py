@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Final, assert_never
 from geofences.nearby import Near, StoreQuery
 from geofences.words import words
 from offers.errors import TooManyStoresError
-from offers.usable import UsableOffers
+from offers.usable import ANYBODY, UsableOffers
 from offers.worth import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from geofences.model import DeviceId, LatLng, TenantId
+    from geofences.model import LatLng, TenantId
     from geofences.nearby import StoreRow, StoreSnapshot
     from offers.book import OfferBook
     from offers.display import Display, OnOffer
-    from offers.usable import AskSoldOut
+    from offers.usable import AskSoldOut, Seeker
 
 MAX_SORTED: Final = 20_000
 """Stores that one search sorts by their offers."""
@@ -64,7 +64,6 @@ class Search:
     sort: Sort = Sort.DISTANCE
     limit: int
     after: Place | None = None
-    shopper: DeviceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +78,20 @@ class Answer:
 class Searcher:
     """Answers from one moment's snapshots; `display` is one for times like those asked about."""
 
-    def __init__(self, *, stores: StoreSnapshot, book: OfferBook, display: Display, ask_sold_out: AskSoldOut) -> None:
+    def __init__(
+        self,
+        *,
+        stores: StoreSnapshot,
+        book: OfferBook,
+        display: Display,
+        ask_sold_out: AskSoldOut,
+        seeker: Seeker = ANYBODY,
+    ) -> None:
         self._stores = stores
         self._book = book
         self._display = display
         self._ask_sold_out = ask_sold_out
+        self._seeker = seeker
 
     def offers(self, search: Search) -> list[Answer]:
         """Stores with an offer that can be used. TooManyStoresError if more than MAX_SORTED would have to be sorted."""
@@ -127,7 +135,7 @@ class Searcher:
             self._display,
             at=search.at,
             wanted=None if search.text is None else words(search.text),
-            shopper=search.shopper,
+            seeker=self._seeker,
             ask_sold_out=self._ask_sold_out,
         )
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from geofences.ids import stable_id
 from geofences.model import DeviceId, TenantId
 from geofences.sql import queries
-from offers.audience import attributes_of
 from offers.facts import Given, OwnQuietTimes, Shopper, is_new
 from offers.model import CampaignId, Delivery, ReservationState
 
@@ -50,7 +49,7 @@ class Recipient:
     def shopper(self, campaign: Campaign, at: datetime) -> Shopper:
         """What a decision on a campaign needs to know of them."""
         audience = campaign.definition.audience
-        asked = attributes_of(audience) if audience is not None else ()
+        asked = audience.attributes if audience is not None else ()
         return Shopper(
             push_consent=self.push_consent,
             channels=1 + len(self.channels),

@@ -1,20 +1,22 @@
 """Which offers a search may show at a store, now or at another time. Pure; what only Postgres knows is handed in.
 
-`usable` is the one place that says so. What depends on who asks belongs there too: an anonymous search has no shopper
-and shows the same offers to everybody.
+`usable` is the one place that says so.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from geofences.words import Word, all_in
+from offers.audience import fits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from geofences.model import DeviceId, StoreId
+    from geofences.model import StoreId
     from geofences.nearby import StoreRow
     from offers.book import TenantBook
     from offers.display import Display, OnOffer
@@ -24,13 +26,31 @@ if TYPE_CHECKING:
     """Which of some campaigns with a limited stock have none left."""
 
 
-def usable(campaign: Campaign, *, sold_out: Collection[CampaignId], shopper: DeviceId | None) -> bool:
-    """Whether an offer that is on at a store can be used: there is some left, and it is for this shopper.
+NO_ATTRIBUTES: Final[Mapping[str, Any]] = MappingProxyType({})
 
-    `sold_out` are campaigns without stock; `shopper` None is anybody.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeker:
+    """What matters of whoever searches."""
+
+    attributes: Mapping[str, Any] = NO_ATTRIBUTES
+    used: frozenset[CampaignId] = frozenset()
+    """Campaigns whose offer the person has redeemed."""
+
+
+ANYBODY: Final = Seeker()
+"""Has no attributes and has used nothing: an anonymous search shows everybody the same."""
+
+
+def usable(campaign: Campaign, *, sold_out: Collection[CampaignId], seeker: Seeker = ANYBODY) -> bool:
+    """Whether an offer that is on at a store can be used: there is some left, and it is for whoever searches.
+
+    `sold_out` are campaigns without stock or money.
     """
-    del shopper  # nothing that a campaign says depends on it yet
-    return campaign.campaign_id not in sold_out
+    if campaign.campaign_id in sold_out or campaign.campaign_id in seeker.used:
+        return False
+    audience = campaign.definition.audience
+    return audience is None or fits(audience, seeker.attributes)
 
 
 class UsableOffers:
@@ -43,31 +63,31 @@ class UsableOffers:
         *,
         at: datetime,
         wanted: Sequence[Word] | None,
-        shopper: DeviceId | None,
+        seeker: Seeker,
         ask_sold_out: AskSoldOut,
     ) -> None:
         self._book = book
         self._display = display
         self._at = at
         self._wanted = wanted
-        self._shopper = shopper
+        self._seeker = seeker
         self._ask_sold_out = ask_sold_out
         self._asked: set[CampaignId] = set()
         self._sold_out: set[CampaignId] = set()
 
     def may_be_at(self, store: StoreRow) -> bool:
-        """Whether a store has an offer that is on and has the words; stock is left aside."""
+        """Whether a store has an offer for this seeker that is on and has the words; stock counts as left."""
         shelf = self._book.at(store.store_id)
         if not shelf.listings:
             return False
         if not self._wanted:
-            return self._wanted is None and bool(self._display.on(store, shelf, self._at))
+            return self._wanted is None and any(map(self._is_usable, self._display.on(store, shelf, self._at)))
         # words before windows: where hardly any store has them, no window has to be looked at
         missing = [word for word in self._wanted if not word.in_text(store.text)]
         if missing and not all_in(missing, shelf.text):
             return False
         on = self._display.on(store, shelf, self._at)
-        return any(all_in(missing, offer.listing.text) for offer in on) if missing else bool(on)
+        return any(self._is_usable(offer) and (not missing or all_in(missing, offer.listing.text)) for offer in on)
 
     def hint(self) -> tuple[Word, Collection[StoreId]] | None:
         """What `StoreQuery.hint` asks: the rarest word, and stores that have it in the titles of their offers."""
@@ -86,7 +106,7 @@ class UsableOffers:
             offer.listing.campaign.campaign_id
             for store in stores
             for offer in self._found(store)
-            if offer.listing.campaign.stock is not None and self._is_usable(offer)
+            if _is_limited(offer.listing.campaign) and self._is_usable(offer)
         }
         unknown = sorted(limited - self._asked)
         if unknown:
@@ -102,4 +122,8 @@ class UsableOffers:
         return [offer for offer in on if all_in(missing, offer.listing.text)] if missing else on
 
     def _is_usable(self, offer: OnOffer) -> bool:
-        return usable(offer.listing.campaign, sold_out=self._sold_out, shopper=self._shopper)
+        return usable(offer.listing.campaign, sold_out=self._sold_out, seeker=self._seeker)
+
+
+def _is_limited(campaign: Campaign) -> bool:
+    return campaign.stock is not None or campaign.definition.budget is not None

@@ -10,6 +10,6 @@ TARGETS: Final[dict[str, tuple[str, ...]]] = {
     "offers/recurrence.py": ("tests/unit/test_windows.py", "tests/unit/test_schedule.py"),
     "offers/hours.py": ("tests/unit/test_hours.py",),
     "offers/rules.py": ("tests/unit/test_rules.py",),
+    "offers/facts.py": ("tests/unit/test_facts.py", "tests/unit/test_rules.py"),
     "offers/audience.py": ("tests/unit/test_audience.py",),
-    "lbs/access.py": ("tests/unit/test_access.py",),
 }

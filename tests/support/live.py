@@ -141,7 +141,7 @@ def living(database_url: str, redis_url: str, **settings: Any) -> Iterator[Live]
         )
         worker = Worker(
             database=system,
-            decider=Decider(database=system, catalogue=Catalogue()),
+            decider=Decider(database=system, catalogue=Catalogue(), book=api.services.codes),
             senders={},
             unseal=bytes,
             now=clock.now,

@@ -259,3 +259,50 @@ def test_a_stores_best_offer_comes_first(tenant: TestTenant) -> None:
     wait_for(lambda: len(ask(tenant)["items"][0]["offers"]) == 2 if ask(tenant)["items"] else False)
     (item,) = ask(tenant)["items"]
     assert [offer["campaign_id"] for offer in item["offers"]] == [large, small]
+
+
+def test_a_device_sees_offers_for_its_audience_and_anybody_else_does_not(tenant: TestTenant) -> None:
+    store = tenant.store()
+    gold = put_campaign(tenant, stores=[store["store_id"]], audience={"attribute": "tier", "is": "gold"})
+    anna, bert = tenant.device("anna", attributes={"tier": "gold"}), tenant.device("bert")
+
+    def seen(client: httpx.Client) -> list[str]:
+        items = client.get("/v1/offers/nearby", params=HELSINKI).json()["items"]
+        return [offer["campaign_id"] for item in items for offer in item["offers"]]
+
+    assert wait_for(lambda: seen(anna)) == [gold]
+    assert seen(bert) == seen(tenant.app) == []
+
+
+def test_what_a_person_has_used_is_shown_to_others_only(tenant: TestTenant) -> None:
+    store = tenant.store()
+    once = put_campaign(tenant, stores=[store["store_id"]])
+    phone = tenant.device("phone", external_user_id="anna")
+    tablet, other = tenant.device("tablet", external_user_id="anna"), tenant.device("other")
+
+    def seen(client: httpx.Client) -> list[str]:
+        items = client.get("/v1/offers/nearby", params=HELSINKI).json()["items"]
+        return [offer["campaign_id"] for item in items for offer in item["offers"]]
+
+    assert wait_for(lambda: seen(phone)) == [once]
+    claim = phone.post("/v1/claims", json={"campaign_id": once, "device_id": "phone"}).json()
+    assert seen(phone) == [once]
+    used = {"code": claim["code"], "store_id": store["store_id"], "order_id": "1"}
+    assert tenant.secret.post("/v1/redemptions/verify", json=used).status_code == 200
+    assert (seen(phone), seen(tablet), seen(other)) == ([], [], [once])
+
+
+def test_an_offer_whose_money_is_spent_is_not_shown(tenant: TestTenant) -> None:
+    store = tenant.store()
+    offer = {"kind": "amount", "value": 5, "currency": "EUR"}
+    paid = put_campaign(tenant, stores=[store["store_id"]], offer=offer, budget={"currency": "EUR", "total": 7.5})
+
+    def seen() -> list[str]:
+        items = tenant.app.get("/v1/offers/nearby", params=HELSINKI).json()["items"]
+        return [one["campaign_id"] for item in items for one in item["offers"]]
+
+    assert wait_for(seen) == [paid]
+    phone = tenant.device("phone")
+    claimed = phone.post("/v1/claims", json={"campaign_id": paid, "device_id": "phone", "store_id": store["store_id"]})
+    assert claimed.status_code == 200, claimed.text
+    assert seen() == []

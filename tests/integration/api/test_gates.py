@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.api import problem
+from tests.support.api import problem, wait_for
 from tests.support.live import CONSENTS, Live, Shop, living
 
 if TYPE_CHECKING:
@@ -330,3 +330,17 @@ def test_a_budget_without_a_cost_is_refused(shop: Shop) -> None:
     }  # fmt: skip
     answer = shop.server.post("/v1/campaigns", json=body)
     assert "max_cost" in problem(answer, 422, "malformed")["detail"]
+
+
+def test_a_message_shows_a_code_that_the_till_takes(live: Live) -> None:
+    shop = live.shop()
+    campaign = shop.campaign(creatives=[{"title": "20 % off with {code}"}], stock=5)
+    shop.device("anna")
+    shop.enter("anna")
+    assert _outcome(shop.decision(campaign, "anna")) == ("offered", None)
+    items = wait_for(lambda: shop.server.get("/v1/devices/anna/inbox").json()["items"])
+    (claim,) = shop.server.get("/v1/claims", params={"device_id": "anna"}).json()["items"]
+    assert items[0]["title"] == f"20 % off with {claim['code']}"
+    assert shop.server.get(f"/v1/campaigns/{campaign}").json()["reserved"] == 1
+    sale = {"code": claim["code"], "store_id": shop.store_id, "order_id": "1", "amount": "10", "currency": "EUR"}
+    assert shop.server.post("/v1/redemptions/verify", json=sale).status_code == 200

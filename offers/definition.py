@@ -153,7 +153,7 @@ class Offer(Part):
     terms: Annotated[str | None, Field(max_length=4000)] = None
     image_url: Annotated[HttpUrl, AfterValidator(_short_url)] | None = None
     deep_link: Annotated[str | None, Field(max_length=2000)] = None
-    valid_after_claim_s: Annotated[float | None, Field(ge=1, le=366 * 86_400)] = None
+    valid_after_claim_s: Annotated[float | None, Field(ge=1)] = None
     max_cost: Annotated[
         float | None,
         Field(

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from geofences.words import Word, all_in
@@ -26,14 +25,11 @@ if TYPE_CHECKING:
     """Which of some campaigns with a limited stock have none left."""
 
 
-NO_ATTRIBUTES: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeker:
     """What matters of whoever searches."""
 
-    attributes: Mapping[str, Any] = NO_ATTRIBUTES
+    attributes: Mapping[str, Any] = field(default_factory=dict)
     used: frozenset[CampaignId] = frozenset()
     """Campaigns whose offer the person has redeemed."""
 

@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from offers.shoppers import Recipient
 
 DECISION_BITS: Final = 62
-NEVER_PUBLIC: Final = frozenset({CampaignStatus.DRAFT, CampaignStatus.SUBMITTED, CampaignStatus.APPROVED})
+NOT_PUBLIC: Final = frozenset({CampaignStatus.DRAFT, CampaignStatus.SUBMITTED, CampaignStatus.APPROVED})
+"""Nobody knows of such a campaign but those whom an earlier version of it promised something."""
 TRIES: Final = 5
 """To draw a code that the tenant has not; the first does but for one claim in a million million."""
 
@@ -91,14 +92,14 @@ def claim(
     """The person's live claim, made now if there was none. NotFoundError; RefusedError with the gate that failed."""
     _lock_device(connection, tenant_id, device_id)
     stored = get_campaign(connection, tenant_id=tenant_id, campaign_id=campaign_id)
-    if stored.campaign.status in NEVER_PUBLIC:
-        raise NotFoundError(f"no campaign {campaign_id}")
     place = _place(connection, tenant_id, store_id)
     claimant = _lock_person(connection, device_id, stored.campaign)
     before = _claims_before(connection, claimant, campaign_id)
     live = [row for row in before if row.state == ClaimState.CLAIMED and row.expires_at > now]
     if live:
         return load_claim(connection, ClaimId(live[0].claim_id))
+    if stored.campaign.status in NOT_PUBLIC and _held(connection, claimant, campaign_id, now=now) is None:
+        raise NotFoundError(f"no campaign {campaign_id}")
     # from here on the campaign cannot be stopped, nor its limits moved, if it has any
     ledger.lock_supply(connection, [campaign_id], {})
     stored = get_campaign(connection, tenant_id=tenant_id, campaign_id=campaign_id)
@@ -167,12 +168,17 @@ def _moment(claimant: _Claimant, campaign: Campaign, store_id: StoreId | None, n
     )
 
 
+def _held(connection: sa.Connection, claimant: _Claimant, campaign_id: CampaignId, *, now: datetime) -> Any:
+    """What a push holds for the person; None if nothing (any more)."""
+    named = {"device_ids": claimant.device_ids, "campaign_id": campaign_id, "now": now}
+    return connection.execute(queries("offers")["held_for_claim"], named).one_or_none()
+
+
 def _keep_held(
     connection: sa.Connection, claimant: _Claimant, campaign: Campaign, place: NamedPlace | None, *, now: datetime
 ) -> _Kept | None:
     """What a push holds for the person becomes the claim's; None if it holds nothing (any more)."""
-    named = {"device_ids": claimant.device_ids, "campaign_id": campaign.campaign_id, "now": now}
-    held = connection.execute(queries("offers")["held_for_claim"], named).one_or_none()
+    held = _held(connection, claimant, campaign.campaign_id, now=now)
     if held is None:
         return None
     tenant_id = claimant.recipient.tenant_id

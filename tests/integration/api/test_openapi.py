@@ -32,7 +32,7 @@ SIGNING_IN = {"sign_in", "accept_invitation", "begin_provider_sign_in", "finish_
 PEOPLE_ONLY = {"who_am_i", "sign_out", "list_tenants"}
 KEYS_ONLY = {
     "send_positions", "register_device", "change_device", "erase_device", "read_inbox", "stream_inbox", "post_receipt",
-    "push_key",
+    "push_key", "claim_offer", "list_claims", "get_claim", "get_claim_qr",
 }  # fmt: skip
 EXAMPLES = int(os.environ.get("LBS_TEST_EXAMPLES", "10"))
 """Requests an operation; more find more, and take longer."""

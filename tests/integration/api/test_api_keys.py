@@ -204,7 +204,8 @@ def test_the_role_of_the_api_sees_its_tenant_and_no_other(api: Api, filled: Test
         with api.services.api.connect() as connection:
             use_tenant(connection, filled.tenant_id)
             seen = connection.execute(sa.select(table.c.tenant_id).distinct()).scalars().all()
-            assert seen == ([filled.tenant_id] if table.name in with_rows else []), table
+            filled_in = table.name in with_rows and table.fullname != "offers.users"  # of people with devices
+            assert seen == ([filled.tenant_id] if filled_in else []), table
         with api.services.api.connect() as connection:
             use_tenant(connection, api.tenant().tenant_id)
             expected = {"keys": 2, "tenants": 1}.get(table.name, 0)

@@ -106,7 +106,9 @@ def _walk_in(road: Road, workers: Workers) -> None:
     ids = [road.device(name) for name in names]
     with road.database.begin() as connection:
         connection.execute(
-            sa.update(devices).values(external_user_id=sa.func.split_part(devices.c.external_id, "/", 1))
+            sa.update(devices).values(
+                external_user_id=sa.func.split_part(devices.c.external_id, "/", 1), user_vouched=True
+            )
         )
     for first in range(0, len(ids), 40):
         for device_id in ids[first : first + 40]:

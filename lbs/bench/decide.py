@@ -119,7 +119,8 @@ def _build(engine: sa.Engine, home: BenchHome) -> Town:
                 "UPDATE geofences.devices SET attributes = jsonb_build_object('tier', (ARRAY['gold', 'silver', 'tin'])"
                 "[1 + abs(device_id % 3)], 'visits', abs(device_id % 7)),"
                 " timezone = CASE WHEN device_id % 2 = 0 THEN 'Asia/Tokyo' END,"
-                " external_user_id = CASE WHEN device_id % 4 = 0 THEN 'u' || (device_id % 1000) END, user_vouched = true"
+                " external_user_id = CASE WHEN device_id % 4 = 0 THEN 'u' || (device_id % 1000) END,"
+                " user_vouched = true"
             )
         )
         campaign_ids = [_campaign(connection, home, more) for more in (EVERY_GATE, {"caps": [{"count": 100}]})]

@@ -73,7 +73,7 @@ class Workers:
                     self.running[name].wait()
                     self.killed += 1
                     self.start(name)
-            time.sleep(0.005)
+            time.sleep(0.005)  # a process's first sign of life is a file: there is nothing else to wait on
 
 
 @contextmanager
@@ -113,12 +113,12 @@ def _walk_in(road: Road, workers: Workers) -> None:
     for first in range(0, len(ids), 40):
         for device_id in ids[first : first + 40]:
             road.report(device_id, OUTSIDE, HELSINKI, every_s=60)
-        time.sleep(0.1)
+        time.sleep(0.1)  # else all is decided before a single worker dies
     decided = "SELECT count(*) FROM offers.decisions"
     give_up_s = time.monotonic() + 240
     while road.rows(decided)[0][0] < 2 * len(ids) or workers.killed < KILLS:
         assert time.monotonic() < give_up_s, f"{road.rows(decided)[0][0]} decided, {workers.killed} killed"
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two looks at the table
 
 
 def test_exactly_as_many_are_held_as_there_are_and_all_come_back(

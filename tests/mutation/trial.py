@@ -96,7 +96,7 @@ class Trials:
                 running.remove(one)
                 free.append(one.copy)
                 yield one.trial.number, _passed[one.pid]
-            time.sleep(POLL_S)
+            time.sleep(POLL_S)  # until one of the trials ends
 
     def _start(self, copy: Path, trial: Trial, timeout_s: float) -> _Running:
         sys.stdout.flush()

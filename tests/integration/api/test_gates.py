@@ -72,7 +72,7 @@ def test_without_push_consent_nothing_is_offered(shop: Shop) -> None:
 def test_news_that_is_older_than_the_campaign_allows_is_stale(shop: Shop) -> None:
     campaign = shop.campaign(staleness_s=0.5)
     shop.device("anna")
-    time.sleep(1.2)
+    time.sleep(1.2)  # the fence must have stood when the position of a second ago was recorded
     shop.enter("anna", ago_s=1.0)
     decision = shop.decision(campaign, "anna")
     assert _outcome(decision) == ("suppressed", "staleness")
@@ -106,7 +106,7 @@ def test_a_visit_must_last_as_long_as_the_campaign_wants(live: Live) -> None:
     long = shop.campaign(trigger={"type": "dwell", "min_dwell_s": 2.0})
     shop.device("anna")
     shop.enter("anna")
-    time.sleep(1.2)
+    time.sleep(1.2)  # the dwell itself: a second of it is asked for
     shop.report("anna", 0)
     assert _outcome(shop.decision(short, "anna")) == ("offered", None)
     decision = shop.decision(long, "anna")

@@ -177,14 +177,3 @@ def budget_limits(campaign: Campaign, moment: Moment, zone: ZoneInfo) -> dict[st
 
 def is_new(*, created_at: datetime, vouched_at: datetime | None, at: datetime) -> bool:
     return vouched_at is None and at.astimezone(UTC) - created_at < NEW_FOR
-
-
-def encode(facts: Facts) -> bytes:
-    return msgspec.json.encode(facts)
-
-
-_DECODER = msgspec.json.Decoder(Facts)
-
-
-def decode(text: bytes | str) -> Facts:
-    return _DECODER.decode(text)

@@ -27,7 +27,7 @@ from geofences.store import device_id_for
 from lbs import clock
 from lbs.bench.ingest import put_devices
 from lbs.wiring import Role, database
-from offers import decisions, explain, facts, ledger, messages, rows
+from offers import decisions, explain, ledger, messages, rows
 from offers.catalogue import Catalogue
 from offers.decider import Decider
 from offers.definition import CampaignDefinition
@@ -181,7 +181,7 @@ def _round(engine: sa.Engine) -> dict[str, float]:
     begun_s = time.perf_counter()
     for answer in made:
         decisions.encode_gates(answer.decision)
-        facts.encode(answer.facts).decode()
+        msgspec.json.encode(answer.facts)
     encode_s = time.perf_counter() - begun_s
     with_s, without_s = _insert_again(engine, made)
     return {

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from geofences.zones import zone
-from offers import facts as known
 from offers.decisions import encode_gates
 from offers.definition import QuietPolicy
 from offers.facts import Facts, OwnQuietTimes, Shopper, Standing
@@ -292,7 +292,7 @@ def test_a_decision_asked_again_from_what_is_stored_is_the_same_to_the_bit(facts
         made = decided(asked, at, shopper=known_then.shopper, standing=known_then.standing)
         return made, encode_gates(made)
 
-    assert ask(known.decode(known.encode(facts))) == ask(facts)
+    assert ask(msgspec.json.decode(msgspec.json.encode(facts), type=Facts)) == ask(facts)
 
 
 def test_the_willing_shopper_of_these_tests_is_offered_the_plainest_campaign() -> None:

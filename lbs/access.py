@@ -71,7 +71,7 @@ ACCESS: Final[Mapping[str, frozenset[str]]] = _table(
     (_READERS, "list_fences get_fence"),
     ({SECRET, MARKETER}, "create_fence replace_fence delete_fence preview_fence"),
     # campaigns: who writes them does not let them loose
-    (_READERS, "list_campaigns get_campaign preview_windows report_campaign"),
+    (_READERS, "list_campaigns get_campaign preview_windows report_campaign lift_of_campaign"),
     (_READERS, "explain_campaign dry_run_campaign campaign_history"),
     ({SECRET, MARKETER}, "create_campaign replace_campaign clone_campaign"),
     ({SECRET, MARKETER}, "move_campaign:submit move_campaign:withdraw move_campaign:archive move_campaign:unarchive"),

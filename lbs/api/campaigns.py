@@ -19,6 +19,7 @@ from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
 from offers.attribution import Redeemed, redeemed
 from offers.catalogue import hours_of
 from offers.definition import CampaignDefinition
+from offers.lift import LEAST_P, Effect, Measure, measure_lift
 from offers.model import CampaignId, CampaignStatus
 from offers.schedule import next_windows
 from offers.store import (
@@ -106,6 +107,46 @@ class Report(BaseModel):
     suppressed: dict[str, int] = Field(description="Suppressed decisions by the gate that failed.")
     notifications: dict[str, dict[str, int]] = Field(description="By channel and state.")
     redemptions: RedemptionSums
+
+
+class EffectView(BaseModel):
+    """One thing measured on both sides. The interval is of `difference`, at 95 %."""
+
+    measure: Measure = Field(
+        description="`visited`: the share of people who came to one of the campaign's stores once more; `redeemed`: the"
+        " share who used it at a till; `revenue`: what a person's orders with it came to, on average."
+    )
+    currency: str | None = Field(description="Of `revenue`.", examples=["EUR"])
+    offered: float
+    held_out: float
+    difference: float
+    low: float | None = Field(description="Null while fewer than 30 people on a side are through.")
+    high: float | None
+
+    @classmethod
+    def of(cls, found: Effect) -> Self:
+        return cls(
+            measure=found.measure,
+            currency=found.currency,
+            offered=found.offered,
+            held_out=found.held_out,
+            difference=found.difference,
+            low=found.low,
+            high=found.high,
+        )
+
+
+class LiftView(BaseModel):
+    """What the messages changed: people by their first lot, each looked at for one attribution window after it."""
+
+    campaign_id: str
+    attribution_s: float
+    offered: int = Field(description="People whose window is over, whether or not the message reached them.")
+    held_out: int
+    waiting: int = Field(description="People whose window is not over yet.")
+    sample_ratio_p: float = Field(description="How likely fair lots fall at least so unevenly.")
+    sample_ratio_ok: bool = Field(description="False: something kept people out on one side only; trust no figure.")
+    effects: list[EffectView]
 
 
 @router.post("", operation_id="create_campaign", status_code=201, responses=OF_EVERY_WRITE)
@@ -223,6 +264,23 @@ def report(campaign_id: str, caller: Permitted, connection: Tx) -> Report:
         else:
             made.notifications.setdefault(row.what, {})[row.state] = row.n
     return made
+
+
+@router.get("/{campaign_id}/lift", operation_id="lift_of_campaign", responses={**OF_EVERY_READ, **declared(404)})
+def lift(campaign_id: str, caller: Permitted, connection: Tx, services: ServicesDep) -> LiftView:
+    """Compare those who were offered it with those who were held out by lot. Needs a `holdout_share`."""
+    campaign = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)).campaign
+    found = measure_lift(connection, campaign, now=services.now())
+    return LiftView(
+        campaign_id=campaign_id,
+        attribution_s=campaign.definition.attribution_s,
+        offered=found.offered,
+        held_out=found.held_out,
+        waiting=found.waiting,
+        sample_ratio_p=found.sample_ratio_p,
+        sample_ratio_ok=found.sample_ratio_p >= LEAST_P,
+        effects=[EffectView.of(effect) for effect in found.effects],
+    )
 
 
 def _id(text: str) -> CampaignId:

@@ -64,6 +64,7 @@ POST   /v1/fences/preview                         yes    .    .      .     yes  
 GET    /v1/campaigns                              yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}                yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}/windows        yes    .    .      .     yes      yes      .       yes     yes      .
+GET    /v1/campaigns/{campaign_id}/lift           yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}/report         yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}/explain        yes    .    .      .     yes      yes      .       yes     yes      .
 POST   /v1/campaigns/{campaign_id}/dry-run        yes    .    .      .     yes      yes      .       yes     yes      .

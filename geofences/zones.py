@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from timezonefinder import TimezoneFinder
 
 from geofences.errors import InvalidPositionError, UnknownTimezoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from timezonefinder import TimezoneFinder
+
     from geofences.model import Floats, LatLng
 
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 _AHEAD_DAYS = 30
-_FINDER_LOCK = (
-    threading.Lock()
-)  # a TimezoneFinder must not be used by two threads at once; a look-up takes microseconds
+# a TimezoneFinder must not be used by two threads at once; a look-up takes microseconds
+_FINDER_LOCK = threading.Lock()
 
 
 class _PinnedZone(ZoneInfo):
@@ -219,8 +219,10 @@ def _transition(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
 @cache
 def _finder() -> TimezoneFinder:
     """Made at first use, in 60 ms; the polygons stay in mapped files."""
+    # half a second to import, and few processes look a zone up
+    from timezonefinder import TimezoneFinder  # noqa: PLC0415
+
     finder = TimezoneFinder()
-    atexit.register(
-        finder.cleanup
-    )  # left to the interpreter's end, its files are closed in the wrong order, with a warning
+    # left to the interpreter's end, its files are closed in the wrong order, with a warning
+    atexit.register(finder.cleanup)
     return finder

@@ -21,7 +21,7 @@ from geofences.past import load_places
 from geofences.zones import tzdata_version
 from lbs import clock
 from lbs.commands.schema import schema_revision
-from lbs.wiring import Role, database, position_log, redis_client
+from lbs.connections import Role, database, position_log, redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from geofences.geo import to_geojson
 from geofences.model import Area
 from geofences.sql import queries
 from geofences.store import find_tenant
-from lbs.wiring import Role, database
+from lbs.connections import Role, database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

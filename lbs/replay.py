@@ -26,10 +26,10 @@ from geofences.store import Tenant, create_devices, device_id_for, find_tenant
 from geofences.tables import ConsentSource, Purpose, events, fence_versions, positions, visits
 from geofences.visits import to_datetime, to_us
 from lbs import clock
+from lbs.connections import Role, database, position_log
 from lbs.replay_watch import ReplayWatch
 from lbs.runtime import CommandError
 from lbs.uploads import Progress, quiet
-from lbs.wiring import Role, database, position_log
 from offers.tables import decisions
 
 if TYPE_CHECKING:

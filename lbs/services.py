@@ -15,6 +15,7 @@ from geofences.places import ALWAYS
 from lbs import clock, ingest
 from lbs.appender import Appender
 from lbs.auth import DeviceTokens, KeyRing
+from lbs.connections import Role, database, redis_client
 from lbs.directory import DeviceDirectory
 from lbs.guesses import GuessGuard
 from lbs.log_line import LogLine
@@ -26,7 +27,7 @@ from lbs.passwords import Passwords
 from lbs.secrets import Vault, derive
 from lbs.sessions import SessionRing
 from lbs.streams import StreamHub
-from lbs.wiring import Role, address_guard, code_book, database, redis_client, vapid_key
+from lbs.wiring import address_guard, code_book, vapid_key
 from offers.prepare_tokens import PrepareTokens
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from geofences.store import Tenant, find_tenant
 from geofences.tables import stores
 from geofences.zones import zone
 from lbs import clock
-from lbs.wiring import Role, database
+from lbs.connections import Role, database
 from offers.errors import InvalidHoursError
 from offers.hours import OpeningHours
 

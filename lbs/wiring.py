@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import redis
-import sqlalchemy as sa
-
 from geofences.engine import Engine
-from geofences.log import PositionLog
 from geofences.refresh import FenceSnapshot
 from lbs import clock
+from lbs.connections import Role, database, position_log
 from lbs.daemon_metrics import EngineMetrics, WorkerMetrics, show
 from lbs.secrets import Vault, derive
 from offers.catalogue import Catalogue
@@ -31,54 +27,6 @@ if TYPE_CHECKING:
 
     from lbs.settings import Settings
     from offers.push import PushSender
-
-
-class Role(StrEnum):
-    """Which database role a connection takes."""
-
-    ADMIN = "admin"
-    """The user of the URL itself: migrations only."""
-    API = "lbs_api"
-    """Sees the tenant of its transaction, and nothing else."""
-    READER = "lbs_reader"
-    """Reads all tenants: snapshots and key look-ups; no route can reach it."""
-    SYSTEM = "lbs_system"
-    """Writes all tenants: engine, worker, scheduler, command line."""
-
-
-def sqlalchemy_url(url: str) -> sa.URL:
-    return sa.make_url(url).set(drivername="postgresql+psycopg2")
-
-
-def database(settings: Settings, role: Role, *, pool_size: int = 5) -> sa.Engine:
-    """An engine whose connections act as `role`, in UTC."""
-    assert settings.database_url is not None, "settings are resolved before wiring"
-    options = "-c timezone=UTC -c search_path=public"
-    if role is not Role.ADMIN:
-        options += f" -c role={role}"
-    if role is Role.READER:
-        options += " -c default_transaction_read_only=on"
-    return sa.create_engine(
-        sqlalchemy_url(settings.database_url.get_secret_value()),
-        connect_args={"options": options, "application_name": f"lbs:{role}", "connect_timeout": 10},
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        pool_pre_ping=True,
-        hide_parameters=True,  # an error message must not quote coordinates or secrets
-        executemany_mode="values_plus_batch",  # else every row of a long list is a round trip
-    )
-
-
-def redis_client(settings: Settings) -> redis.Redis:
-    """A client for binary values; it fails fast rather than hang when Redis is away."""
-    assert settings.redis_url is not None, "settings are resolved before wiring"
-    return redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=10, socket_connect_timeout=5, health_check_interval=30
-    )
-
-
-def position_log(settings: Settings) -> PositionLog:
-    return PositionLog(redis_client(settings), prefix=settings.redis_prefix)
 
 
 def position_engine(settings: Settings, beat: Callable[[], None]) -> Engine:

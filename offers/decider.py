@@ -138,14 +138,18 @@ class Decider:
 
 
 def _whole_moments(events: Sequence[Any]) -> Sequence[Any]:
-    """Without a last moment that the batch may have cut: its campaigns are weighed against each other."""
+    """Without a last moment that the batch may have cut: what is known of it together is weighed together."""
     if len(events) < EVENTS_A_BATCH:
         return events
     last = events[-1]
     kept = len(events)
-    while kept and (events[kept - 1].device_id, events[kept - 1].at) == (last.device_id, last.at):
+    while kept and _known_together(events[kept - 1]) == _known_together(last):
         kept -= 1
     return events[:kept] or events
+
+
+def _known_together(event: Any) -> tuple[int, object, object]:
+    return event.device_id, event.at, event.clock
 
 
 def _answer(connection: sa.Connection, questions: Sequence[Question]) -> list[Answer]:

@@ -141,13 +141,22 @@ def not_decided(connection: sa.Connection, questions: Sequence[Question]) -> lis
 
 
 def by_priority(questions: Sequence[Question]) -> list[Question]:
-    """Moments in the order in which they came; at one moment of a device the campaign of the highest priority first."""
-    first: dict[tuple[DeviceId, object], int] = {}
+    """As they became known; of what became known together of one moment, the campaign of the highest priority first.
+
+    What became known of the same moment later waits its turn, so that the answer does not depend on how much is read at
+    a time.
+    """
+    first: dict[tuple[DeviceId, object, object], int] = {}
     for number, question in enumerate(questions):
-        first.setdefault((question.moment.device_id, question.moment.at), number)
+        first.setdefault(_known_together(question), number)
 
     def rank(question: Question) -> tuple[int, int, int]:
-        moment, campaign = question.moment, question.campaign
-        return first[moment.device_id, moment.at], -campaign.definition.priority, campaign.campaign_id
+        campaign = question.campaign
+        return first[_known_together(question)], -campaign.definition.priority, campaign.campaign_id
 
     return sorted(questions, key=rank)
+
+
+def _known_together(question: Question) -> tuple[DeviceId, object, object]:
+    moment = question.moment
+    return moment.device_id, moment.at, moment.clock

@@ -10,10 +10,10 @@ from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from lbs.auth import KeyRing
+from lbs.connections import Role, database
 from lbs.ingest import decode
 from lbs.runtime import resolve
 from lbs.settings import Settings
-from lbs.wiring import Role, database
 
 ANSWER = b'{"accepted":0,"rejected":[]}'
 

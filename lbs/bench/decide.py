@@ -26,7 +26,7 @@ from geofences.places import ALWAYS, FenceInput, StoreInput, put_fences, put_sto
 from geofences.store import device_id_for
 from lbs import clock
 from lbs.bench.ingest import put_devices
-from lbs.wiring import Role, database
+from lbs.connections import Role, database
 from offers import decisions, explain, ledger, messages, rows
 from offers.catalogue import Catalogue
 from offers.decider import Decider

@@ -14,7 +14,7 @@ import numpy as np
 from geofences.sql import queries
 from lbs.bench.engine_answers import Answers
 from lbs.bench.engine_peer import Peer, exact_tolerance_m
-from lbs.wiring import Role, database
+from lbs.connections import Role, database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

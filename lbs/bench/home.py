@@ -18,12 +18,12 @@ from geofences.places import ALWAYS, FenceInput, put_fences
 from geofences.store import create_tenant
 from lbs import clock
 from lbs.auth import create_key
+from lbs.connections import Role, database, sqlalchemy_url
 from lbs.local import remove_servers, start_servers
 from lbs.local_process import choose_port
 from lbs.runtime import resolve
 from lbs.settings import Settings
 from lbs.tables import KeyKind
-from lbs.wiring import Role, database, sqlalchemy_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

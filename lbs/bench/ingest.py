@@ -30,7 +30,7 @@ from geofences.warm import warm_up
 from lbs import clock
 from lbs.bench.home import BenchHome, put_circles
 from lbs.bench.load import Sink, hammer, request_bytes
-from lbs.wiring import Role, database, redis_client
+from lbs.connections import Role, database, redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,11 +20,11 @@ from lbs.auth import create_key
 from lbs.bench.load import request_bytes, status_of
 from lbs.bench.nearby_postgis import Found, PostgisSearch
 from lbs.bench.nearby_world import K, build, instants
+from lbs.connections import Role, database
 from lbs.directory import DeviceDirectory
 from lbs.memory import ApiMemory
 from lbs.runtime import CommandError
 from lbs.tables import KeyKind
-from lbs.wiring import Role, database
 from offers.search import Search, Searcher
 from offers.tables import campaigns
 

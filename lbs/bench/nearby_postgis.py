@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from geofences.words import words
 from lbs.bench.engine_postgis import Lines, sql
 from lbs.bench.nearby_world import K
-from lbs.wiring import Role, database
+from lbs.connections import Role, database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

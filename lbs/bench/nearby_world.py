@@ -19,7 +19,7 @@ from geofences.places import StoreInput, put_stores
 from geofences.zones import zone, zones_at
 from lbs import clock
 from lbs.bench.engine_workload import largest_cities, moved
-from lbs.wiring import Role, database
+from lbs.connections import Role, database
 from offers.definition import CampaignDefinition
 from offers.model import CampaignStatus
 from offers.tables import campaign_stores, campaigns

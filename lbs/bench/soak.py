@@ -32,8 +32,8 @@ from lbs import clock
 from lbs.bench.home import BenchHome, put_circles
 from lbs.bench.ingest import FENCES, HEIGHT_DEG, SEED, SOUTH_DEG, WEST_DEG, WIDTH_DEG, circles, put_devices
 from lbs.bench.load import CONNECTIONS, request_bytes, status_of
+from lbs.connections import Role, database
 from lbs.local_process import choose_port
-from lbs.wiring import Role, database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

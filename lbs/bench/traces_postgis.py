@@ -14,7 +14,7 @@ from geofences.model import Circle
 from lbs.bench.engine_postgis import Lines, point_hex, sql
 from lbs.bench.traces_score import Event
 from lbs.bench.traces_truth import TRUE_DWELL_S, US_PER_S
-from lbs.wiring import Role, database
+from lbs.connections import Role, database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

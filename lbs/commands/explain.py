@@ -49,8 +49,8 @@ def explain(
     from geofences.store import find_device, find_tenant, use_tenant  # noqa: PLC0415
     from lbs import clock  # noqa: PLC0415
     from lbs.api.explain import DecisionView  # noqa: PLC0415
+    from lbs.connections import Role, database  # noqa: PLC0415
     from lbs.places import stores_after  # noqa: PLC0415
-    from lbs.wiring import Role, database  # noqa: PLC0415
     from offers import explain as rules  # noqa: PLC0415
     from offers.model import CampaignId  # noqa: PLC0415
     from offers.store import get_campaign  # noqa: PLC0415
@@ -102,7 +102,7 @@ def dry_run(
     from geofences.store import find_tenant, use_tenant  # noqa: PLC0415
     from lbs import clock  # noqa: PLC0415
     from lbs.api.explain import DryRunView  # noqa: PLC0415
-    from lbs.wiring import Role, database  # noqa: PLC0415
+    from lbs.connections import Role, database  # noqa: PLC0415
     from offers import explain as rules  # noqa: PLC0415
     from offers.model import CampaignId  # noqa: PLC0415
     from offers.store import get_campaign  # noqa: PLC0415

@@ -54,10 +54,10 @@ def user_create(
     from lbs.audit import COMMAND_LINE  # noqa: PLC0415
     from lbs.auth import INSTALLATION, find_store  # noqa: PLC0415
     from lbs.clock import now  # noqa: PLC0415
+    from lbs.connections import Role as DatabaseRole  # noqa: PLC0415
+    from lbs.connections import database  # noqa: PLC0415
     from lbs.people import add_person, get_person, known_email  # noqa: PLC0415
     from lbs.tables import Role  # noqa: PLC0415
-    from lbs.wiring import Role as DatabaseRole  # noqa: PLC0415
-    from lbs.wiring import database  # noqa: PLC0415
 
     try:
         address = known_email(email)
@@ -87,9 +87,9 @@ def user_create(
 def user_invite(email: Email, *, as_json: Json = False) -> None:
     """Print a new link for somebody who lost theirs or forgot the password. Earlier links of the person end."""
     from geofences.errors import NotFoundError  # noqa: PLC0415
+    from lbs.connections import Role, database  # noqa: PLC0415
     from lbs.people import find_person  # noqa: PLC0415
     from lbs.tables import UserStatus, users  # noqa: PLC0415
-    from lbs.wiring import Role, database  # noqa: PLC0415
 
     settings = resolve(Settings(), with_redis=False)
     with database(settings, Role.SYSTEM).begin() as connection:

@@ -26,7 +26,7 @@ def migrate(*, as_json: Json = False) -> None:
 
 def upgrade(url: str) -> None:
     import migrations  # noqa: PLC0415
-    from lbs.wiring import sqlalchemy_url  # noqa: PLC0415
+    from lbs.connections import sqlalchemy_url  # noqa: PLC0415
 
     # the URL must name the driver: which one `postgresql://` means depends on SQLAlchemy's version
     migrations.upgrade(sqlalchemy_url(url).render_as_string(hide_password=False))
@@ -36,7 +36,7 @@ def schema_revision(url: str) -> str | None:
     """The revision that a database is at; None before the first one."""
     import sqlalchemy as sa  # noqa: PLC0415
 
-    from lbs.wiring import sqlalchemy_url  # noqa: PLC0415
+    from lbs.connections import sqlalchemy_url  # noqa: PLC0415
 
     engine = sa.create_engine(sqlalchemy_url(url), poolclass=sa.NullPool)
     with engine.connect() as connection:

@@ -44,8 +44,8 @@ def tenant_create(
     """
     from geofences.store import create_tenant  # noqa: PLC0415
     from lbs.auth import create_key  # noqa: PLC0415
+    from lbs.connections import Role, database  # noqa: PLC0415
     from lbs.tables import KeyKind  # noqa: PLC0415
-    from lbs.wiring import Role, database  # noqa: PLC0415
 
     settings = resolve(Settings(), with_redis=False)
     with database(settings, Role.SYSTEM).begin() as connection:
@@ -74,7 +74,7 @@ def tenant_set(
     """Change a tenant's settings."""
     from geofences.store import find_tenant, set_approval  # noqa: PLC0415
     from geofences.tables import Approval  # noqa: PLC0415
-    from lbs.wiring import Role, database  # noqa: PLC0415
+    from lbs.connections import Role, database  # noqa: PLC0415
 
     settings = resolve(Settings(), with_redis=False)
     with database(settings, Role.SYSTEM).begin() as connection:
@@ -95,8 +95,8 @@ def tenant_user_hash_key(
     The hash is the HMAC-SHA256 of the external user id under this key's text, in hexadecimal.
     """
     from geofences.store import find_tenant  # noqa: PLC0415
+    from lbs.connections import Role, database  # noqa: PLC0415
     from lbs.identity import user_hash_key  # noqa: PLC0415
-    from lbs.wiring import Role, database  # noqa: PLC0415
 
     settings = resolve(Settings(), with_redis=False)
     with database(settings, Role.SYSTEM).connect() as connection:
@@ -121,8 +121,8 @@ def key_create(
     """Create one more key. It is shown once: only its hash is stored."""
     from geofences.store import find_tenant  # noqa: PLC0415
     from lbs.auth import create_key, find_store  # noqa: PLC0415
+    from lbs.connections import Role, database  # noqa: PLC0415
     from lbs.tables import KeyKind  # noqa: PLC0415
-    from lbs.wiring import Role, database  # noqa: PLC0415
 
     if (kind == "store") != (store is not None):
         raise typer.BadParameter("a store key, and no other, needs --store")

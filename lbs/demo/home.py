@@ -20,13 +20,13 @@ from geofences.errors import ConflictError
 from geofences.store import create_tenant
 from lbs import daemons
 from lbs.auth import create_key
+from lbs.connections import Role, database
 from lbs.local import servers_status, stop_servers
 from lbs.local_process import locked, wait_until
 from lbs.runtime import CommandError, RunFiles, resolve
 from lbs.settings import Settings
 from lbs.tables import KeyKind
 from lbs.uploads import import_stores
-from lbs.wiring import Role, database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

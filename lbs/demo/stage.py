@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from lbs import clock
+from lbs.connections import Role, database
 from lbs.demo.campaigns import definitions, next_full_minute
 from lbs.demo.city import City, load_city
 from lbs.demo.figures import Books
@@ -18,7 +19,6 @@ from lbs.demo.result import Setting
 from lbs.demo.setup import Api, ApiError, make_phones, register_phones, register_webhook, take_live
 from lbs.demo.tally import Tally
 from lbs.runtime import CommandError
-from lbs.wiring import Role, database
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

@@ -17,8 +17,8 @@ import pytest
 import sqlalchemy as sa
 
 from geofences.model import TenantId
+from lbs.connections import sqlalchemy_url
 from lbs.runtime import RunFiles
-from lbs.wiring import sqlalchemy_url
 from offers.definition import CampaignDefinition
 from offers.lifecycle import move_campaign
 from offers.store import create_campaign

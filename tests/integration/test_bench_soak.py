@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from lbs.bench.home import bench_home
 from lbs.bench.soak import check, run
 from lbs.bench.soak_report import PARTS, as_text, draw
-from lbs.wiring import Role, database
+from lbs.connections import Role, database
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from geofences.sql import queries
+from lbs.connections import sqlalchemy_url
 from lbs.exports import COLUMNS
-from lbs.wiring import sqlalchemy_url
 
 pytestmark = pytest.mark.servers
 

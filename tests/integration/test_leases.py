@@ -23,7 +23,7 @@ from geofences.tables import shards
 from geofences.tracking import Effects
 from geofences.watch import NoWatch
 from lbs import clock
-from lbs.wiring import sqlalchemy_url
+from lbs.connections import sqlalchemy_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

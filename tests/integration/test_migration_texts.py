@@ -7,7 +7,7 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from lbs.wiring import sqlalchemy_url
+from lbs.connections import sqlalchemy_url
 from migrations import downgrade, upgrade
 from offers.definition import CampaignDefinition
 from offers.templates import Placeholder, fill

@@ -13,7 +13,7 @@ import lbs.tables
 import offers.claim_tables
 import offers.tables
 from geofences.tables import metadata
-from lbs.wiring import sqlalchemy_url
+from lbs.connections import sqlalchemy_url
 from migrations import SCHEMAS, downgrade, include_name, include_object, upgrade
 
 if TYPE_CHECKING:

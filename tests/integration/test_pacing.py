@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from geofences.store import create_tenant
 from geofences.tables import consents, devices
-from lbs.wiring import sqlalchemy_url
+from lbs.connections import sqlalchemy_url
 from offers import outbox
 from offers.definition import CampaignDefinition
 from offers.lifecycle import move_campaign

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from geofences.sql import queries
-from lbs.wiring import sqlalchemy_url
+from lbs.connections import sqlalchemy_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,10 +19,10 @@ from geofences.model import SHARDS, Shard, TenantId
 from geofences.store import create_tenant, device_id_for
 from lbs.app import create_app
 from lbs.auth import create_key
+from lbs.connections import Role, database
 from lbs.services import Services, build_services
 from lbs.settings import Settings
 from lbs.tables import KeyKind
-from lbs.wiring import Role, database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

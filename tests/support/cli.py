@@ -20,7 +20,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from lbs.wiring import sqlalchemy_url
+from lbs.connections import sqlalchemy_url
 from tests.support.data import PROJECT
 
 if TYPE_CHECKING:

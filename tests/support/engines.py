@@ -27,7 +27,7 @@ from geofences.places import ALWAYS, FenceInput, put_fences
 from geofences.store import create_devices, create_tenant, device_id_for
 from geofences.tables import ConsentSource, Purpose
 from geofences.visits import to_us
-from lbs.wiring import sqlalchemy_url
+from lbs.connections import sqlalchemy_url
 from tests.support.cli import command_environment
 from tests.support.data import PROJECT
 from tests.support.road import HELSINKI, NOON

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from geofences.model import StoreId, TenantId
 from geofences.store import use_tenant
+from lbs.connections import Role, database
 from lbs.secrets import Vault, derive
-from lbs.wiring import Role, database
 from offers.codes import CodeBook
 from offers.errors import RefusedError
 from offers.redemption import Order, Till, find_code, verify

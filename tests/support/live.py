@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from geofences.engine import Engine
 from geofences.refresh import FenceSnapshot
 from lbs import clock
-from lbs.wiring import Role, database
+from lbs.connections import Role, database
 from offers.catalogue import Catalogue
 from offers.decider import Decider
 from offers.worker import Worker

@@ -24,7 +24,7 @@ from geofences.refresh import FenceSnapshot
 from geofences.store import create_devices, create_tenant, device_id_for
 from geofences.tables import ConsentSource, Purpose
 from geofences.visits import to_us
-from lbs.wiring import sqlalchemy_url
+from lbs.connections import sqlalchemy_url
 from offers.catalogue import Catalogue
 from offers.decider import Decider
 from offers.definition import CampaignDefinition

@@ -154,17 +154,17 @@ def reserve(connection: sa.Connection, reservations: Sequence[Reservation]) -> N
     held = [reservation for reservation in reservations if reservation.holds]
     units = Counter(reservation.campaign_id for reservation in held)
     fresh = Counter(reservation.campaign_id for reservation in held if reservation.new_device)
-    for campaign_id, n in sorted(units.items()):
-        connection.execute(
-            queries("offers")["take_stock"], {"campaign_id": campaign_id, "n": n, "new": fresh[campaign_id]}
-        )
+    stock = {"campaign_ids": sorted(units), "ns": [units[one] for one in sorted(units)]}
+    connection.execute(queries("offers")["take_stock"], stock | {"news": [fresh[one] for one in sorted(units)]})
     money: defaultdict[tuple[CampaignId, str], Decimal] = defaultdict(lambda: NO_MONEY)
     for reservation in held:
         if reservation.cost is not None:
             for scope in scopes_of(reservation.store_id, reservation.budget_day):
                 money[reservation.campaign_id, scope] += reservation.cost
-    for (campaign_id, scope), cost in sorted(money.items()):
-        connection.execute(queries("offers")["take_money"], {"campaign_id": campaign_id, "scope": scope, "cost": cost})
+    if money:
+        keys = sorted(money)
+        named = {"campaign_ids": [key[0] for key in keys], "scopes": [key[1] for key in keys]}
+        connection.execute(queries("offers")["take_money"], named | {"costs": [money[key] for key in keys]})
 
 
 def scopes_of(store_id: StoreId | None, day: date | None) -> list[str]:

@@ -155,11 +155,16 @@ JOIN offers.budgets AS b USING (campaign_id, scope)
 
 -- name: take_stock
 -- a campaign without limit is not counted: its row would be every shard's bottleneck
-UPDATE offers.campaigns SET reserved = reserved + :n, reserved_new = reserved_new + :new
-WHERE campaign_id = :campaign_id AND stock IS NOT NULL
+UPDATE offers.campaigns AS c SET reserved = c.reserved + taken.n, reserved_new = c.reserved_new + taken.new
+FROM unnest(CAST(:campaign_ids AS bigint[]), CAST(:ns AS integer[]), CAST(:news AS integer[]))
+    AS taken(campaign_id, n, new)
+WHERE c.campaign_id = taken.campaign_id AND c.stock IS NOT NULL
 
 -- name: take_money
-UPDATE offers.budgets SET reserved = reserved + :cost WHERE campaign_id = :campaign_id AND scope = :scope
+UPDATE offers.budgets AS b SET reserved = b.reserved + taken.cost
+FROM unnest(CAST(:campaign_ids AS bigint[]), CAST(:scopes AS text[]), CAST(:costs AS numeric[]))
+    AS taken(campaign_id, scope, cost)
+WHERE b.campaign_id = taken.campaign_id AND b.scope = taken.scope
 
 -- name: confirm_reservation
 UPDATE offers.reservations SET state = 'confirmed' WHERE decision_id = :decision_id AND state = 'held'

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
@@ -63,7 +63,8 @@ def say(definition: CampaignDefinition, locale: str | None, values: MessageValue
     creative = choose_creative(definition.creatives, locale)
     written = locale_of(creative.locale)
     reader = locale_of(locale) if locale and script_of(locale) == script_of(creative.locale) else written
-    said = _values(definition.offer, reader, values)
+    asked = holes((creative.title, creative.body))
+    said = {name: _value(name, definition.offer, reader, values) for name in asked}
     rtl = written.text_direction == "rtl"
     return Text(
         title=fill(creative.title, said, right_to_left=rtl) or definition.name,
@@ -130,14 +131,19 @@ def locale_of(tag: str) -> Locale:
     return Locale("en")
 
 
-def _values(offer: Offer, locale: Locale, values: MessageValues) -> dict[Placeholder, str | None]:
-    return {
-        Placeholder.STORE: plain(values.store) or None,
-        Placeholder.DISTANCE: None if values.distance_m is None else distance_text(values.distance_m, locale),
-        Placeholder.PRICE: price_text(offer, locale),
-        Placeholder.CODE: None if values.code is None else plain(values.code),
-        Placeholder.ENDS: None if values.ends_at is None else ends_text(values.ends_at, values, locale),
-    }
+def _value(name: Placeholder, offer: Offer, locale: Locale, values: MessageValues) -> str | None:
+    match name:
+        case Placeholder.STORE:
+            return plain(values.store) or None
+        case Placeholder.DISTANCE:
+            return None if values.distance_m is None else distance_text(values.distance_m, locale)
+        case Placeholder.PRICE:
+            return price_text(offer, locale)
+        case Placeholder.CODE:
+            return None if values.code is None else plain(values.code)
+        case Placeholder.ENDS:
+            return None if values.ends_at is None else ends_text(values.ends_at, values, locale)
+    assert_never(name)
 
 
 def price_text(offer: Offer, locale: Locale) -> str | None:

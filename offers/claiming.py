@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
@@ -236,7 +237,7 @@ def _reserve(
         assert decision.reason is not None
         raise RefusedError(decision.reason, f"the offer cannot be claimed: {decision.reason}")
     facts = facts_of(question, shopper, standing)
-    reservation = replace(
+    reservation = msgspec.structs.replace(
         reservation_of(Answer(question=question, decision=decision, facts=facts, recipient=recipient)),
         decision_id=DecisionId(secrets.randbits(DECISION_BITS)),
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ from offers.definition import Stacking
 from offers.facts import Facts, Given, budget_limits, local_day, standing_of
 from offers.ledger import Reservation
 from offers.messages import NOTIFICATION_COLUMNS, notification_rows
-from offers.model import DecisionId, Outcome, ReservationState
+from offers.model import DecisionId, Gate, GateResult, Outcome, ReservationState
 from offers.templates import Placeholder
 from offers.wording import asks_for
 
@@ -41,8 +40,7 @@ DECISION_COLUMNS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     question: Question
     decision: Decision
     facts: Facts
@@ -213,5 +211,12 @@ def _decision_row(shard: Shard, made: Answer) -> dict[str, object]:
 
 
 def encode_gates(decision: Decision) -> str:
-    """The gates as they are stored, to the bit."""
+    """The gates as they are stored, to the bit: `[gate, passed, value, threshold]` each."""
     return msgspec.json.encode(decision.gates).decode()
+
+
+def decode_gates(stored: Sequence[Any]) -> list[GateResult]:
+    return [
+        GateResult(gate=Gate(gate), passed=passed, value=value, threshold=threshold)
+        for gate, passed, value, threshold in stored
+    ]

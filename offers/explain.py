@@ -20,7 +20,7 @@ from geofences.zones import zone
 from offers import facts as known
 from offers import ledger, rules
 from offers.catalogue import Catalogue, hours_of
-from offers.decisions import answer, budgets_of, encode_gates, given_now, reservation_of
+from offers.decisions import answer, budgets_of, decode_gates, encode_gates, given_now, reservation_of
 from offers.definition import CampaignDefinition, EventTrigger
 from offers.errors import InvalidCampaignError
 from offers.model import Campaign, CampaignId, CampaignStatus, Gate, GateResult, Moment, Outcome, TriggerType
@@ -79,10 +79,7 @@ def explain_row(row: Any) -> Explained:
         trigger=row.trigger_type,
         outcome=Outcome(row.outcome),
         reason=None if row.reason is None else Gate(row.reason),
-        gates=[
-            GateResult(gate=Gate(one["gate"]), **{key: one[key] for key in ("passed", "value", "threshold")})
-            for one in row.gates
-        ],
+        gates=decode_gates(row.gates),
         event_at=row.event_at,
         decided_at=row.decided_at,
         decision=again,

@@ -11,9 +11,11 @@ the rest. A campaign's budgets change only under the campaign's own lock.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from geofences.errors import ConflictError
 from geofences.sql import queries
@@ -35,8 +37,7 @@ UNLIMITED: Final = Decimal(999_999_999_999)
 """The most of a budget that its campaign does not limit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     """One row to be: a unit of stock and some money, held for one decision or claim."""
 
     decision_id: DecisionId
@@ -60,7 +61,7 @@ class Reservation:
         return self.state is not ReservationState.GHOST
 
 
-RESERVATION_COLUMNS: Final = tuple(field.name for field in fields(Reservation))
+RESERVATION_COLUMNS: Final = Reservation.__struct_fields__
 
 
 @dataclass(slots=True)

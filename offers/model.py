@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NewType
 
+import msgspec
+
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
@@ -172,8 +174,7 @@ class Campaign:
         return self.targets_everything or fence_id in self.fence_ids or store_id in self.store_ids
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """What happened, to whom and where: the question a decision answers."""
 
     trigger: TriggerType
@@ -192,16 +193,14 @@ class Moment:
     received_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateResult:
+class GateResult(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     gate: Gate
     passed: bool
     value: Any
     threshold: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """An answer with all its reasons: every gate asked, up to the first that failed."""
 
     outcome: Outcome

@@ -11,6 +11,8 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from geofences.zones import zone as zone_named
 from offers.audience import fits
 from offers.definition import EventTrigger, QuietPolicy, Stacking
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 ON = frozenset({WindowReason.LIVE, WindowReason.STORE_CLOSED, WindowReason.HOURS_UNKNOWN})
 """The campaign's windows are open, whatever the store's doors are."""
+EVERY_GATE: Final = tuple(Gate)
 USE_GATES: Final = (Gate.AUDIENCE, Gate.WINDOW, Gate.OPEN, Gate.STOCK, Gate.BUDGET)
 """What counts for using an offer, rather than for telling of it."""
 USE_GATES_ANYWHERE: Final = (Gate.AUDIENCE, Gate.STOCK, Gate.BUDGET)
@@ -44,8 +47,7 @@ class Place:
     hours: OpeningHours | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A question with what the clocks say to it."""
 
     campaign: Campaign
@@ -74,7 +76,7 @@ def decide(campaign: Campaign, moment: Moment, *, place: Place, shopper: Shopper
         window=is_live(campaign.schedule, at=moment.at, zone=place.zone, hours=place.hours),
         quiet=_quiet(campaign, moment, place, shopper),
     )
-    gates = _ask(asked, Gate)
+    gates = _ask(asked, EVERY_GATE)
     failed = _failed(gates)
     send_at = _send_at(asked)
     latest = send_at + timedelta(seconds=campaign.definition.reservation_ttl_s)

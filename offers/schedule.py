@@ -8,13 +8,14 @@ after the gap does either, so that a window inside the gap is none. All interval
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from geofences.zones import day_start, first_instant
 from offers.hours import HORIZON, OpeningHours, State
@@ -47,6 +48,9 @@ Interval = tuple[datetime, datetime | None]
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _REACH = timedelta(days=2)  # a window lasts at most a day, and a clock put back across midnight shifts it by one more
+_MAX_RUNNING = 4096
+_RUNNING: dict[tuple[Schedule, ZoneInfo], Interval] = {}
+"""The window that was on when somebody asked last: it answers whoever asks again before it ends."""
 _STEADY = timedelta(days=21)  # a weekly pattern without a hole for so long has none
 
 
@@ -62,8 +66,7 @@ class WindowReason(StrEnum):
     HOURS_UNKNOWN = "hours_unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowAnswer:
+class WindowAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a campaign is on, why, and the UTC instant at which that ends.
 
     `next_change` is None if it never ends, or not within `hours.HORIZON` where opening hours decide.
@@ -88,7 +91,7 @@ def is_live(schedule: Schedule, *, at: datetime, zone: ZoneInfo, hours: OpeningH
         next_change=datetime.datetime(2026, 6, 2, 10, 0, tzinfo=datetime.timezone.utc))
     """
     at = at.astimezone(UTC)
-    window = next(_windows(schedule, zone, at), None)
+    window = _current(schedule, zone, at)
     if window is None:
         return WindowAnswer(live=False, reason=WindowReason.ENDED, next_change=None)
     start, end = window
@@ -106,6 +109,20 @@ def is_live(schedule: Schedule, *, at: datetime, zone: ZoneInfo, hours: OpeningH
     else:
         reason = WindowReason.HOURS_UNKNOWN
     return WindowAnswer(live=False, reason=reason, next_change=live and live[0])
+
+
+def _current(schedule: Schedule, zone: ZoneInfo, at: datetime) -> Interval | None:
+    """The window that is on at an instant, from that instant or an earlier one on, else the next one."""
+    key = schedule, zone
+    kept = _RUNNING.get(key)
+    if kept is not None and kept[0] <= at and (kept[1] is None or at < kept[1]):
+        return kept
+    window = next(_windows(schedule, zone, at), None)
+    if window is not None and window[0] <= at:
+        if len(_RUNNING) >= _MAX_RUNNING:
+            _RUNNING.clear()
+        _RUNNING[key] = window
+    return window
 
 
 def intervals(schedule: Schedule, *, zone: ZoneInfo, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:

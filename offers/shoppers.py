@@ -6,9 +6,10 @@ Asks Postgres, decides nothing. A person is all devices of one external user id,
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from geofences.ids import stable_id
 from geofences.model import DeviceId, TenantId
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipient:
+class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     """A device as somebody to write to."""
 
     device_id: DeviceId

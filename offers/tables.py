@@ -272,7 +272,7 @@ decisions = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),
     # the first gate that failed; NULL where all passed
     sa.Column("reason", sa.Text),
-    # every gate asked, up to the first that failed, with value and threshold
+    # every gate asked, up to the first that failed: [gate, passed, value, threshold] each
     sa.Column("gates", JSONB, nullable=False),
     # what was known then: with the campaign's version and the place, all it takes to decide again
     sa.Column("facts", JSONB, nullable=False),

@@ -45,7 +45,7 @@ LEDGERS = {
     "positions": "SELECT * FROM geofences.positions ORDER BY device_id, recorded_at, lat, lng",
     "decisions": (
         "SELECT decision_id, campaign_id, device_id, store_id, event_id, trigger_type, outcome, reason, event_at,"
-        " decided_at, (SELECT jsonb_agg(g) FROM jsonb_array_elements(gates) g WHERE g ->> 'gate' <> 'stock') AS gates"
+        " decided_at, (SELECT jsonb_agg(g) FROM jsonb_array_elements(gates) g WHERE g ->> 0 <> 'stock') AS gates"
         " FROM offers.decisions ORDER BY decision_id"
     ),
     "reservations": "SELECT * FROM offers.reservations ORDER BY decision_id",

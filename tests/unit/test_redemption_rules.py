@@ -99,6 +99,8 @@ def test_a_claim_ends_with_the_window_or_with_its_time_whichever_is_first() -> N
     late = datetime(2026, 6, 1, 10, 35, tzinfo=UTC)
     assert rules.claimed_until(campaign, _moment(at=late), HELSINKI) == datetime(2026, 6, 1, 11, 0, tzinfo=UTC)
     assert rules.claimed_until(campaign, _moment(None, at=late), HELSINKI) == late + timedelta(hours=2)
+    before = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
+    assert rules.claimed_until(campaign, _moment(at=before), HELSINKI) == before + timedelta(hours=2)
 
 
 def test_what_an_offer_says_of_its_validity_overrides_the_campaigns_end() -> None:

@@ -109,12 +109,13 @@ def key_create(
     *,
     kind: Annotated[
         # as lbs.tables.KeyKind, which would load the database driver for `lbs --help`
-        Literal["publishable", "secret", "store"],
+        Literal["publishable", "secret", "store"] | None,
         typer.Option(help="What the key may do: search and register; everything of the tenant; one store's till."),
-    ],
+    ] = None,
     tenant: TenantName,
     store: Annotated[
-        str | None, typer.Option(metavar="EXTERNAL_ID", help="The store of a store key, by its external id.")
+        str | None,
+        typer.Option(metavar="EXTERNAL_ID", help="The store, by its external id, whose till the key is for."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -124,6 +125,9 @@ def key_create(
     from lbs.connections import Role, database  # noqa: PLC0415
     from lbs.tables import KeyKind  # noqa: PLC0415
 
+    if kind is None and store is None:
+        raise typer.BadParameter("say what the key is for: --kind, or --store for the till of one")
+    kind = kind or "store"
     if (kind == "store") != (store is not None):
         raise typer.BadParameter("a store key, and no other, needs --store")
     settings = resolve(Settings(), with_redis=False)

@@ -1,7 +1,7 @@
 """Small faults put into a module, one at a time: what a test suite that holds the module's promises must notice.
 
-Left alone are what no test can see or nobody may rely on: documentation, annotations, assertions, imports, sizes of
-caches, `__all__`.
+Left alone are what no test can see or nobody may rely on: documentation, annotations, assertions, imports, options of
+classes, sizes of caches, `__all__`.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ _Site = tuple["ast.expr | ast.stmt", "list[ast.expr] | list[ast.stmt]", "Put"]
 def _sites(parent: ast.AST) -> Iterator[_Site]:
     for name, value in ast.iter_fields(parent):
         if name in {"annotation", "returns", "decorator_list", "bases", "type_params"}:
+            continue
+        if name == "keywords" and isinstance(parent, ast.ClassDef):  # of a struct: frozen and the like
             continue
         for i, child in enumerate(value if isinstance(value, list) else [value]):
             if not isinstance(child, ast.AST) or _left_alone(child):

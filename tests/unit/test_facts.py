@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from geofences.model import StoreId
 from geofences.zones import zone
-from offers.facts import Given, budget_limits, draw, is_new, standing_of
+from offers.facts import Facts, Given, Shopper, Standing, budget_limits, draw, is_new, standing_of
 from offers.model import Delivery
 from tests.support.offers import NOON, campaign, moment
 
@@ -31,6 +32,18 @@ def _used(cap: dict[str, Any], *before: Given, brand: str | None = None, place: 
     asked = campaign(caps=[cap], brand=brand)
     (n,) = standing_of(asked, moment(), before, zone=zone(place), person=7).used
     return n
+
+
+def test_what_is_not_stored_means_the_same_for_ever() -> None:
+    """Decisions of years ago are read with it."""
+    shopper = Shopper(push_consent=True, channels=1, timezone=None, quiet_times=None, attributes={}, new=False)
+    standing = Standing(
+        last_offer_at=None, used=(), offers_at_moment=0, pushed_at_moment=False, exclusive_at_moment=False, draw=None,
+        stock_left=None, new_stock_left=None, budget_left={},
+    )  # fmt: skip
+    facts = Facts(shopper=shopper, standing=standing, confidence=1.0, already_inside=False, dwell_s=0.0)
+    stored = b'{"shopper":{"push_consent":true,"channels":1},"standing":{}}'
+    assert msgspec.json.decode(stored, type=Facts) == facts
 
 
 @pytest.mark.parametrize(("ago_s", "counts"), [(0, 1), (59.999, 1), (60, 0)])

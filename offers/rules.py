@@ -117,8 +117,7 @@ def usable(campaign: Campaign, moment: Moment, *, place: Place, shopper: Shopper
 
 def on_now(campaign: Campaign, *, at: datetime, place: Place) -> bool:
     """Whether the campaign's windows, and the store's doors if it asks for them, are open."""
-    window = is_live(campaign.schedule, at=at, zone=place.zone, hours=place.hours)
-    return window.live if campaign.schedule.only_while_open else window.reason in ON
+    return is_live(campaign.schedule, at=at, zone=place.zone, hours=place.hours).live
 
 
 def claimed_until(campaign: Campaign, moment: Moment, place: Place) -> datetime:

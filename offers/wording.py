@@ -61,11 +61,10 @@ def asks_for(definition: CampaignDefinition) -> frozenset[Placeholder]:
 def say(definition: CampaignDefinition, locale: str | None, values: MessageValues) -> Text:
     """The campaign's words for a reader. A title that comes to nothing is the campaign's name."""
     creative = choose_creative(definition.creatives, locale)
-    written = locale_of(creative.locale)
-    reader = locale_of(locale) if locale and script_of(locale) == script_of(creative.locale) else written
-    asked = holes((creative.title, creative.body))
-    said = {name: _value(name, definition.offer, reader, values) for name in asked}
-    rtl = written.text_direction == "rtl"
+    reader = locale if locale and script_of(locale) == script_of(creative.locale) else creative.locale
+    asked = _asked_by(creative.title, creative.body)
+    said = {name: _value(name, definition.offer, locale_of(reader), values) for name in asked}
+    rtl = _is_right_to_left(creative.locale)
     return Text(
         title=fill(creative.title, said, right_to_left=rtl) or definition.name,
         body=fill(creative.body, said, right_to_left=rtl),
@@ -77,7 +76,7 @@ def choose_creative(creatives: Sequence[Creative], locale: str | None) -> Creati
 
     A reader of zh-HK or zh-TW gets zh-Hant before zh, one of zh or zh-CN gets zh-Hans or zh before zh-Hant.
     """
-    if not locale:
+    if not locale or len(creatives) == 1:
         return creatives[0]
     wanted, script = _parts(locale), script_of(locale)
 
@@ -129,6 +128,16 @@ def locale_of(tag: str) -> Locale:
         except (UnknownLocaleError, ValueError):
             continue
     return Locale("en")
+
+
+@lru_cache(maxsize=1_000)
+def _is_right_to_left(tag: str) -> bool:
+    return bool(locale_of(tag).text_direction == "rtl")
+
+
+@lru_cache(maxsize=10_000)
+def _asked_by(title: str, body: str) -> frozenset[Placeholder]:
+    return holes((title, body))
 
 
 def _value(name: Placeholder, offer: Offer, locale: Locale, values: MessageValues) -> str | None:

@@ -18,6 +18,7 @@ from offers.attribution import WayToTill, attribute, summed
 from offers.definition import CampaignDefinition, Offer
 from offers.errors import RefusedError
 from offers.facts import Shopper, Standing
+from offers.hours import OpeningHours
 from offers.model import (
     Attribution,
     Campaign,
@@ -81,6 +82,34 @@ def test_using_an_offer_asks_no_consent_no_caps_and_no_holdout() -> None:
     made = rules.usable(campaign, _moment(), place=HELSINKI, shopper=SHOPPER, standing=standing)
     assert (made.outcome, made.cost) == (Outcome.OFFERED, None)
     assert [gate.gate for gate in made.gates] == [Gate.WINDOW]
+
+
+def test_using_an_offer_costs_what_it_costs_where_there_is_a_budget() -> None:
+    offer = {"kind": "percentage", "value": 20, "max_cost": 5}
+    for budget, cost in ((None, None), ({"currency": "EUR", "total": 100}, Decimal(5))):
+        campaign = _campaign(offer=offer, budget=budget)
+        standing = Standing(budget_left={"total": Decimal(100)})
+        assert rules.usable(campaign, _moment(), place=HELSINKI, shopper=SHOPPER, standing=standing).cost == cost
+
+
+@pytest.mark.parametrize(
+    ("windows", "hours", "on"),
+    [
+        ({}, None, True),
+        ({}, "off", True),
+        ({"weekly": [{"days": ["mo"], "start": "12:00", "end": "13:00"}]}, None, True),
+        ({"weekly": [{"days": ["mo"], "start": "12:01", "end": "13:00"}]}, None, False),
+        ({"only_while_open": True}, "24/7", True),
+        ({"only_while_open": True}, "off", False),
+        ({"only_while_open": True}, None, False),
+    ],
+)
+def test_at_the_till_windows_are_open_and_doors_if_they_count(
+    windows: dict[str, Any], hours: str | None, *, on: bool
+) -> None:
+    open_at = None if hours is None else OpeningHours.parse(hours, zone=HELSINKI.zone, location=None)
+    place = Place(zone=HELSINKI.zone, hours=open_at)
+    assert rules.on_now(_campaign(windows=windows), at=NOW, place=place) is on
 
 
 @pytest.mark.parametrize(("left", "outcome"), [(1, Outcome.OFFERED), (0, Outcome.SUPPRESSED)])

@@ -107,23 +107,7 @@ def test_the_demo_delivers_on_every_channel_and_leaves_nothing_running(home: Pat
     assert processes_of(home) == []
 
 
-def test_the_demo_uses_the_servers_it_is_given(home: Path, given: dict[str, str]) -> None:
-    done = subprocess.run(
-        [*COMMAND, "--once", "--json", "--walkers", WALKERS],
-        env=environment(home, **given),
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stderr
-    check(json.loads(done.stdout.splitlines()[-1]))
-    assert not (home / "postgres").exists()
-    assert processes_of(home) == []
-
-
-def test_ctrl_c_ends_what_the_demo_started(home: Path, given: dict[str, str]) -> None:
+def test_ctrl_c_ends_what_the_demo_started_beside_the_servers_it_was_given(home: Path, given: dict[str, str]) -> None:
     with subprocess.Popen(
         [*COMMAND, "--walkers", WALKERS],
         env=environment(home, **given),
@@ -142,6 +126,7 @@ def test_ctrl_c_ends_what_the_demo_started(home: Path, given: dict[str, str]) ->
 
     assert demo.returncode == 0
     assert "Good bye" in said
+    assert not (home / "postgres").exists()
     assert processes_of(home) == []
 
 

@@ -34,7 +34,7 @@ KEYS_ONLY = {
     "send_positions", "register_device", "change_device", "erase_device", "read_inbox", "stream_inbox", "post_receipt",
     "push_key", "claim_offer", "list_claims", "get_claim", "get_claim_qr",
 }  # fmt: skip
-EXAMPLES = int(os.environ.get("LBS_TEST_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("LBS_TEST_EXAMPLES", "6"))
 """Requests an operation; more find more, and take longer."""
 ENDLESS = "stream_inbox"
 """An event stream has no end to wait for."""

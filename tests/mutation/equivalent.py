@@ -4,4 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-EQUIVALENT: Final[dict[tuple[str, str, str], str]] = {}
+EQUIVALENT: Final[dict[tuple[str, str, str], str]] = {
+    (
+        "offers/rules.py",
+        "return all(mine < count for mine, count in zip(used, counts, strict=True)), list(used), counts",
+        "True -> False",
+    ): "there is always one count a cap: strict is an assertion",
+}

@@ -72,13 +72,14 @@ def test_calendar_days_are_those_of_the_zone(days: int, place: str, ago: timedel
     assert _used({"days": days}, _given(ago), place=place) == counts
 
 
-@pytest.mark.parametrize(("per", "counts"), [("campaign", 1), ("brand", 2), ("store", 3), ("all", 4)])
+@pytest.mark.parametrize(("per", "counts"), [("campaign", 1), ("brand", 2), ("store", 3), ("all", 5)])
 def test_a_cap_counts_what_it_is_per(per: str, counts: int) -> None:
     before = [
         _given(brand="Acme", store_id=9),
         _given(campaign_id=2, brand="Acme"),
         _given(campaign_id=3, brand="Other"),
         _given(campaign_id=4, brand="Other", store_id=3),
+        _given(campaign_id=5, brand="Third", store_id=9),
     ]
     before[1] = _given(campaign_id=2, brand="Acme", store_id=3)
     assert _used({"per": per}, *before, brand="Acme") == counts

@@ -243,6 +243,27 @@ def test_the_shortest_budget_must_pay_the_whole_cost(day: str, *, passes: bool) 
     assert _says(decision, Gate.BUDGET) == (passes, {"scope": "day:2026-06-01", "left": day}, "5.0")
 
 
+def test_of_budgets_the_shortest_is_told_and_of_equals_the_first_by_name() -> None:
+    priced = campaign(
+        offer={"kind": "percentage", "value": 20, "max_cost": 5}, budget={"currency": "EUR", "total": 100}
+    )
+    for day, store, scope in ((7, 9, "day:2026-06-01"), (9, 7, "store:3"), (7, 7, "day:2026-06-01")):
+        left = {"total": Decimal(9), "store:3": Decimal(store), "day:2026-06-01": Decimal(day)}
+        decision = decided(priced, standing=Standing(budget_left=left))
+        assert _says(decision, Gate.BUDGET) == (True, {"scope": scope, "left": "7"}, "5.0")
+
+
+@pytest.mark.parametrize(("tier", "belongs"), [("gold", True), ("tin", False)])
+def test_the_audience_is_asked_of_the_shoppers_attributes(tier: str, *, belongs: bool) -> None:
+    shopper = Shopper(push_consent=True, channels=1, attributes={"tier": tier})
+    decision = decided(campaign(audience={"attribute": "tier", "is": "gold"}), shopper=shopper)
+    assert _says(decision, Gate.AUDIENCE) == (belongs, belongs, True)
+
+
+def test_consent_is_told_with_what_is_wanted() -> None:
+    assert _says(decided(), Gate.CONSENT) == (True, True, True)
+
+
 def test_what_a_campaign_does_not_limit_is_not_asked() -> None:
     asked = {one.gate for one in decided().gates}
     assert asked.isdisjoint(

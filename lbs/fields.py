@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
+from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from geofences.errors import NotFoundError, UnknownTimezoneError
@@ -60,6 +61,10 @@ Timezone = Annotated[
 ]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, examples=[60.1699])]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, examples=[24.9384])]
+SeenVersion = Annotated[
+    int | None,
+    Query(ge=1, le=INT32_MAX, description="The version you looked at: if there is a newer one, 409 and no change."),
+]
 Instant = Annotated[AwareDatetime, AfterValidator(_not_far), Field(examples=["2026-06-01T12:00:00Z"])]
 
 

@@ -109,6 +109,8 @@ WITH others AS (
     JOIN geofences.devices AS d
         ON d.tenant_id = mine.tenant_id AND d.external_user_id = mine.external_user_id AND d.device_id <> mine.device_id
     WHERE mine.tenant_id = :tenant_id AND mine.device_id = :device_id
+      -- an app alone may name anybody
+      AND mine.user_vouched AND d.user_vouched
 )
 UPDATE offers.claims AS c
 SET device_id = coalesce(others.device_id, 0),

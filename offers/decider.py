@@ -15,6 +15,7 @@ from offers import ledger
 from offers.claiming import claim
 from offers.codes import shown
 from offers.decisions import NO_CODES, Answer, answer, budgets_of, given_now, reservation_of, write
+from offers.errors import RefusedError
 from offers.model import Outcome
 from offers.questions import Question, about_events, about_occasions, by_priority, not_decided
 from offers.shoppers import counts_since, given_before, load_recipients
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from offers.catalogue import Catalogue, NamedPlace
     from offers.codes import CodeBook
-    from offers.model import DecisionId
+    from offers.model import CampaignId, DecisionId
 
 EVENTS_A_BATCH: Final = 1_000
 
@@ -49,7 +50,6 @@ class Decider:
     def work(self, on_decided: Callable[[Sequence[Answer]], None] = lambda _: None) -> int:
         """Decides everything that waits; answers how many events and occasions that were."""
         with self._database.begin() as connection:
-            self._catalogue.refresh(connection)
             waiting = connection.execute(queries("offers")["waiting_shards"]).scalars().all()
         handled = 0
         for shard in waiting:
@@ -65,6 +65,8 @@ class Decider:
 
     def _decide_batch(self, connection: sa.Connection, shard: Shard) -> tuple[list[Answer], int]:
         cursor = connection.execute(queries("offers")["lock_cursor"], {"shard": shard}).scalar_one()
+        # in each batch, for what stopped or went live while others were decided
+        self._catalogue.refresh(connection)
         limits = {"shard": shard, "limit": EVENTS_A_BATCH}
         found = connection.execute(queries("offers")["events_after"], {**limits, "seq": cursor}).all()
         events = _whole_moments(found)
@@ -74,11 +76,12 @@ class Decider:
         questions = by_priority(not_decided(connection, questions))
         self._keep_places(connection, questions)
         coded = [question for question in questions if self._shows_code(question)]
-        if coded:
-            # as whoever claims over HTTP: devices before people before campaigns
-            device_ids = sorted({question.moment.device_id for question in coded})
-            connection.execute(queries("offers")["lock_devices"], {"device_ids": device_ids})
-        answers = _answer(connection, questions)
+        # as whoever claims over HTTP: devices before people before campaigns
+        for lock, locked in (("lock_devices", coded), ("keep_devices", questions)):
+            if locked:
+                device_ids = sorted({question.moment.device_id for question in locked})
+                connection.execute(queries("offers")[lock], {"device_ids": device_ids})
+        answers = _answer(connection, questions, also={question.campaign.campaign_id for question in coded})
         write(connection, shard, answers, self._codes(connection, answers) if coded else NO_CODES)
         if events:
             connection.execute(queries("offers")["advance_cursor"], {"shard": shard, "seq": events[-1].seq})
@@ -101,15 +104,18 @@ class Decider:
         for made in answers:
             question = made.question
             if self._book is not None and made.decision.outcome is Outcome.OFFERED and self._shows_code(question):
-                claimed = claim(
-                    connection,
-                    tenant_id=question.campaign.tenant_id,
-                    device_id=question.moment.device_id,
-                    campaign_id=question.campaign.campaign_id,
-                    store_id=None,
-                    book=self._book,
-                    now=question.moment.clock,
-                )
+                try:
+                    claimed = claim(
+                        connection,
+                        tenant_id=question.campaign.tenant_id,
+                        device_id=question.moment.device_id,
+                        campaign_id=question.campaign.campaign_id,
+                        store_id=None,
+                        book=self._book,
+                        now=question.moment.clock,
+                    )
+                except RefusedError:
+                    continue  # e.g. the person has used it already: the message says what it says without a code
                 if claimed.code_sealed is not None:
                     codes[question.decision_id] = shown(self._book.unsealed(claimed.code_sealed))
         return codes
@@ -152,8 +158,11 @@ def _known_together(event: Any) -> tuple[int, object, object]:
     return event.device_id, event.at, event.clock
 
 
-def _answer(connection: sa.Connection, questions: Sequence[Question]) -> list[Answer]:
-    """Decides in order; what one decision takes, the next one no longer finds."""
+def _answer(connection: sa.Connection, questions: Sequence[Question], *, also: set[CampaignId]) -> list[Answer]:
+    """Decides in order; what one decision takes, the next one no longer finds.
+
+    The campaigns in `also` are locked even if nothing of them can run out.
+    """
     campaigns = {question.campaign.campaign_id: question.campaign for question in questions}
     device_ids = sorted({question.moment.device_id for question in questions})
     recipients = load_recipients(connection, device_ids, campaigns.values())
@@ -163,7 +172,7 @@ def _answer(connection: sa.Connection, questions: Sequence[Question]) -> list[An
     ledger.lock_users(connection, {one.person: one.tenant_id for one in recipients.values() if one.shared})
     since = counts_since(campaigns.values(), min(question.moment.clock for question in questions))
     given = given_before(connection, recipients.values(), since=since)
-    supply = ledger.lock_supply(connection, campaigns, budgets_of(questions))
+    supply = ledger.lock_supply(connection, campaigns, budgets_of(questions), also=also)
     answers = []
     reservations = []
     for question in questions:

@@ -24,6 +24,10 @@ LATEST_ZONE: Final = timezone(timedelta(hours=-12))
 
 
 MAX_URL: Final = 2_000
+MOST_MONEY: Final = 1e9
+"""Of one offer or order, in any currency."""
+MOST_BUDGET: Final = 1e11
+"""Of a campaign: it has room in the columns, of which `ledger.UNLIMITED` is the most."""
 
 
 class Part(BaseModel):
@@ -147,9 +151,9 @@ class Offer(Part):
     """What the shopper gets."""
 
     kind: Literal["percentage", "amount", "gift", "other"]
-    value: Annotated[float | None, Field(ge=0)] = None
+    value: Annotated[float | None, Field(ge=0, le=MOST_MONEY)] = None
     currency: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$")] = None
-    min_spend: Annotated[float | None, Field(ge=0)] = None
+    min_spend: Annotated[float | None, Field(ge=0, le=MOST_MONEY)] = None
     terms: Annotated[str | None, Field(max_length=4000)] = None
     image_url: Annotated[HttpUrl, AfterValidator(_short_url)] | None = None
     deep_link: Annotated[str | None, Field(max_length=2000)] = None
@@ -157,7 +161,9 @@ class Offer(Part):
     max_cost: Annotated[
         float | None,
         Field(
-            gt=0, le=1e9, description="What one redemption costs at most, in the budget's currency; amount: its value."
+            gt=0,
+            le=MOST_MONEY,
+            description="What one redemption costs at most, in the budget's currency; amount: its value.",
         ),
     ] = None
 
@@ -258,9 +264,9 @@ class Budget(Part):
     """Money the campaign may promise. Every reservation holds the offer's cost until it ends or is redeemed."""
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    total: Annotated[float | None, Field(gt=0, le=1e12)] = None
-    per_store: Annotated[float | None, Field(gt=0, le=1e12)] = None
-    per_day: Annotated[float | None, Field(gt=0, le=1e12, description="Of the store's local days.")] = None
+    total: Annotated[float | None, Field(gt=0, le=MOST_BUDGET)] = None
+    per_store: Annotated[float | None, Field(gt=0, le=MOST_BUDGET)] = None
+    per_day: Annotated[float | None, Field(gt=0, le=MOST_BUDGET, description="Of the store's local days.")] = None
 
 
 class Redemption(Part):

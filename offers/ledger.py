@@ -23,7 +23,7 @@ from offers import rows
 from offers.model import ReleaseReason, ReservationState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     import sqlalchemy as sa
@@ -99,12 +99,15 @@ def lock_supply(
     connection: sa.Connection,
     campaign_ids: Iterable[CampaignId],
     budgets: Mapping[tuple[CampaignId, str], tuple[TenantId, Decimal]],
+    *,
+    also: Collection[CampaignId] = (),
 ) -> Supply:
     """Locks what these campaigns have left: the stock of each, and of `budgets` (campaign, scope) the money.
 
-    `budgets` say whose they are and how much they may hold at most, for those that nothing was held of before.
+    Those in `also` are locked with the others, in one order, even if nothing of them can run out. `budgets` say whose
+    they are and how much they may hold at most, for those that nothing was held of before.
     """
-    connection.execute(queries("offers")["lock_supply"], {"campaign_ids": sorted(campaign_ids)})
+    connection.execute(queries("offers")["lock_supply"], {"campaign_ids": sorted(campaign_ids), "also": sorted(also)})
     if budgets:
         keys = sorted(budgets)
         named = {"campaign_ids": [key[0] for key in keys], "scopes": [key[1] for key in keys]}

@@ -95,14 +95,15 @@ def move_campaign(
     actor: str,
     now: datetime,
     reason: str | None = None,
+    version: int | None = None,
 ) -> CampaignStatus:
-    """One step of a campaign's life.
+    """One step of a campaign's life; `version` is the one that was looked at.
 
-    ConflictError if its state does not allow it, ApprovalError if somebody else has to approve, InvalidCampaignError
-    for a rejection without a reason.
+    ConflictError if its state does not allow it or there is a newer version, ApprovalError if somebody else has to
+    approve, InvalidCampaignError for a rejection without a reason.
     """
     step = Move(move)
-    row = lock_campaign(connection, tenant_id, campaign_id)
+    row = lock_campaign(connection, tenant_id, campaign_id, version=version)
     allowed, after = MOVES[step]
     if row.status not in allowed:
         raise ConflictError(f"cannot {step} a {row.status} campaign")

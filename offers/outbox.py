@@ -18,9 +18,10 @@ import sqlalchemy as sa
 from geofences.model import LatLng
 from geofences.sql import queries
 from geofences.zones import zone
-from offers import ledger
+from offers import ledger, rules
 from offers.catalogue import hours_of
-from offers.definition import CampaignDefinition
+from offers.definition import CampaignDefinition, QuietPolicy
+from offers.facts import OwnQuietTimes
 from offers.messages import to_message
 from offers.model import CampaignStatus, NotificationState, ReservationState
 from offers.pacing import is_paced, lock_rates, put_back, take_slot
@@ -42,6 +43,8 @@ from offers.tables import ChannelStatus, channels, notifications
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from offers.schedule import WindowAnswer
 
 LEASE = timedelta(seconds=60)
 """Longer than any attempt may take: connect, write and read time limits together."""
@@ -89,6 +92,7 @@ def claim(connection: sa.Connection, *, now: datetime, limit: int, unseal: Calla
     Those whose campaign's send rate is used up are queued again for their turn.
     """
     rates = lock_rates(connection, now=now)
+    definitions: dict[int, CampaignDefinition] = {}
     claimed: list[Claimed] = []
     for _ in range(PARKED_AT_MOST):
         rows = connection.execute(
@@ -96,8 +100,15 @@ def claim(connection: sa.Connection, *, now: datetime, limit: int, unseal: Calla
             {"now": now, "limit": limit - len(claimed), "lease_until": now + LEASE, "campaign_ids": sorted(rates)},
         ).all()
         parked: list[tuple[int, datetime]] = []
+        deferred: list[tuple[int, datetime]] = []
         for row in rows:
-            message = _claimed(row, now, unseal)
+            if row.campaign_id not in definitions:
+                definitions[row.campaign_id] = CampaignDefinition.model_validate(row.definition)
+            message = _claimed(row, definitions[row.campaign_id], now, unseal)
+            until = None if message.unsendable else _quiet_until(row, definitions[row.campaign_id], now)
+            if until is not None:
+                deferred.append((row.notification_id, until))
+                continue
             rate = rates.get(row.campaign_id) if is_paced(row) and message.unsendable is None else None
             slot = now if rate is None else take_slot(rate, row, now=now)
             if slot is None:
@@ -107,7 +118,10 @@ def claim(connection: sa.Connection, *, now: datetime, limit: int, unseal: Calla
             else:
                 claimed.append(message)
         put_back(connection, parked, rates)
-        if not parked or len(claimed) >= limit:
+        if deferred:
+            named = {"notification_ids": [one for one, _ in deferred], "times": [until for _, until in deferred]}
+            connection.execute(queries("offers")["defer"], named)
+        if not (parked or deferred) or len(claimed) >= limit:
             break
     return claimed
 
@@ -117,7 +131,7 @@ def reclaim(connection: sa.Connection, *, now: datetime) -> int:
     return connection.execute(queries("offers")["reclaim"], {"now": now}).rowcount
 
 
-def _claimed(row: Any, now: datetime, unseal: Callable[[bytes], bytes]) -> Claimed:
+def _claimed(row: Any, definition: CampaignDefinition, now: datetime, unseal: Callable[[bytes], bytes]) -> Claimed:
     address = dict(row.address or {})
     if row.secrets:
         address["secrets"] = [unseal(bytes(secret)).decode() for secret in row.secrets]
@@ -132,25 +146,45 @@ def _claimed(row: Any, now: datetime, unseal: Callable[[bytes], bytes]) -> Claim
         expires_at=row.expires_at,
         message=to_message(row.notification_id, row.payload, expires_at=row.expires_at, created_at=row.created_at),
         address=Address(channel=ChannelType(row.channel), value=address),
-        unsendable=_why_not(row, now),
+        unsendable=_why_not(row, definition, now),
     )
 
 
-def _why_not(row: Any, now: datetime) -> tuple[NotificationState, str] | None:
+def _why_not(row: Any, definition: CampaignDefinition, now: datetime) -> tuple[NotificationState, str] | None:
     """Asks again, because the world may have moved on since the decision."""
     state = NotificationState
     if row.expires_at <= now:
         return state.EXPIRED, "too_late"
-    if row.decision_id is not None and (over := _over(row, now)) is not None:
+    if row.decision_id is not None and (over := _over(row, definition, now)) is not None:
         return over
     if not row.push_consent:
         return state.SUPPRESSED, "no_consent"
     if row.channel != ChannelType.INBOX and row.channel_status != ChannelStatus.ACTIVE:
         return state.FAILED, "dead_address"
+    quiet = _quiet(row, definition, now)
+    if quiet is not None and quiet.live:
+        late = quiet.next_change is None or quiet.next_change >= row.expires_at
+        if late or definition.quiet_hours.policy is not QuietPolicy.DEFER:
+            return state.SUPPRESSED, "quiet_hours"
     return None
 
 
-def _over(row: Any, now: datetime) -> tuple[NotificationState, str] | None:
+def _quiet(row: Any, definition: CampaignDefinition, now: datetime) -> WindowAnswer | None:
+    """The quiet times of a push that a decision brought: it may have waited since then, for its turn or a provider."""
+    zone_name = row.device_timezone or row.timezone
+    if row.channel == ChannelType.INBOX or row.decision_id is None or zone_name is None:
+        return None
+    own = None if row.quiet_times is None else OwnQuietTimes(**row.quiet_times)
+    return rules.quiet(definition, own, zone=zone(zone_name), at=now)
+
+
+def _quiet_until(row: Any, definition: CampaignDefinition, now: datetime) -> datetime | None:
+    """When the quiet ends in which a push may not go; None: it may."""
+    quiet = _quiet(row, definition, now)
+    return quiet.next_change if quiet is not None and quiet.live else None
+
+
+def _over(row: Any, definition: CampaignDefinition, now: datetime) -> tuple[NotificationState, str] | None:
     """What ends an offer, and no test."""
     state = NotificationState
     if row.campaign_status in {CampaignStatus.ENDED, CampaignStatus.ARCHIVED}:
@@ -160,13 +194,13 @@ def _over(row: Any, now: datetime) -> tuple[NotificationState, str] | None:
         return state.SUPPRESSED, "campaign_paused"
     if row.reservation_state == ReservationState.RELEASED:
         return state.EXPIRED, "reservation_released"
-    if row.timezone is not None and not _still_on(row, now):
+    if row.timezone is not None and not _still_on(row, definition, now):
         return state.EXPIRED, "window_over"
     return None
 
 
-def _still_on(row: Any, now: datetime) -> bool:
-    schedule = CampaignDefinition.model_validate(row.definition).windows.schedule()
+def _still_on(row: Any, definition: CampaignDefinition, now: datetime) -> bool:
+    schedule = definition.windows.schedule()
     hours = hours_of(row.opening_hours, row.timezone, LatLng(lat=row.lat, lng=row.lng))
     return is_live(schedule, at=now, zone=zone(row.timezone), hours=hours).live
 

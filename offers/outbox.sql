@@ -22,6 +22,13 @@ SET state = 'queued', not_before = parked.slot_at, slot_at = parked.slot_at, att
 FROM unnest(CAST(:notification_ids AS bigint[]), CAST(:times AS timestamptz[])) AS parked(notification_id, slot_at)
 WHERE n.notification_id = parked.notification_id
 
+-- name: defer
+-- quiet began while it waited: queued again for the end of the quiet, and for a new slot then
+UPDATE offers.notifications AS n
+SET state = 'queued', not_before = deferred.until, slot_at = NULL, attempts = n.attempts - 1, lease_until = NULL
+FROM unnest(CAST(:notification_ids AS bigint[]), CAST(:times AS timestamptz[])) AS deferred(notification_id, until)
+WHERE n.notification_id = deferred.notification_id
+
 -- name: keep_rate
 UPDATE offers.campaigns SET next_send_at = :at WHERE campaign_id = :campaign_id
 
@@ -48,7 +55,7 @@ claimed AS (
 )
 SELECT claimed.*, c.status AS campaign_status, c.definition, r.state AS reservation_state,
        coalesce(g.granted, false) AS push_consent, h.address, h.status AS channel_status, w.secrets,
-       s.timezone, s.opening_hours, ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
+       d.timezone AS device_timezone, d.quiet_times, s.timezone, s.opening_hours, ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
 FROM claimed
 JOIN offers.campaigns AS c ON c.campaign_id = claimed.campaign_id
 LEFT JOIN offers.reservations AS r ON r.decision_id = claimed.decision_id
@@ -57,6 +64,7 @@ LEFT JOIN offers.channels AS h ON h.channel_id = claimed.channel_id
 LEFT JOIN offers.webhooks AS w
     ON claimed.channel = 'webhook' AND w.tenant_id = claimed.tenant_id AND w.url = h.address ->> 'url'
 LEFT JOIN geofences.stores AS s ON s.store_id = claimed.store_id
+LEFT JOIN geofences.devices AS d ON d.device_id = claimed.device_id
 ORDER BY claimed.not_before, claimed.notification_id
 
 -- name: reclaim

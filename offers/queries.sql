@@ -111,6 +111,11 @@ JOIN geofences.devices AS d
 SELECT device_id FROM geofences.devices WHERE device_id = ANY(CAST(:device_ids AS bigint[])) ORDER BY device_id
 FOR NO KEY UPDATE
 
+-- name: keep_devices
+-- until the transaction ends nobody erases them
+SELECT device_id FROM geofences.devices WHERE device_id = ANY(CAST(:device_ids AS bigint[])) ORDER BY device_id
+FOR KEY SHARE
+
 -- name: put_users
 INSERT INTO offers.users (user_key, tenant_id)
 SELECT * FROM unnest(CAST(:user_keys AS bigint[]), CAST(:tenant_ids AS integer[]))
@@ -132,7 +137,8 @@ ORDER BY r.created_at, r.decision_id
 -- name: lock_supply
 -- in id order; only campaigns that have something to run out of
 SELECT campaign_id FROM offers.campaigns
-WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[])) AND (stock IS NOT NULL OR definition -> 'budget' <> 'null')
+WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[]))
+  AND (stock IS NOT NULL OR definition -> 'budget' <> 'null' OR campaign_id = ANY(CAST(:also AS bigint[])))
 ORDER BY campaign_id
 FOR NO KEY UPDATE
 
@@ -288,7 +294,9 @@ SELECT decision_id FROM offers.reservations
 WHERE campaign_id = :campaign_id AND state = 'held' AND claimed_at IS NULL
 
 -- name: live_scheduled
-SELECT c.campaign_id, c.tenant_id, c.definition, s.timezone, array_agg(s.store_id ORDER BY s.store_id) AS store_ids
+SELECT c.campaign_id, c.tenant_id, c.definition, s.timezone, array_agg(s.store_id ORDER BY s.store_id) AS store_ids,
+       (SELECT max(m.at) FROM offers.campaign_moves AS m
+        WHERE m.campaign_id = c.campaign_id AND m.status = 'live' AND m.move <> 'test-send') AS live_since
 FROM offers.campaigns AS c
 JOIN geofences.stores AS s ON s.tenant_id = c.tenant_id AND s.deleted_at IS NULL
 WHERE c.status = 'live' AND c.trigger_type = 'scheduled'

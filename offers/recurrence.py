@@ -84,12 +84,18 @@ class RecurringWindow:
         return _next_start(self.rule, at)
 
     def over_at(self) -> datetime | None:
-        """A naive local time at which the last window is surely over; None if the rule goes on for ever."""
+        """A naive local time at which the last window is surely over; None if that is not within a hundred years."""
         until = re.search(r"UNTIL=(\d{8})(T\d{6})?", self.rule)
         if until:
             last = datetime.strptime(until[1] + (until[2] or "T235959"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 - wall time
         elif "COUNT=" in self.rule:
-            last = list(_kept(self.rule))[-1]
+            starts = iter(_kept(self.rule))
+            last = next(starts)
+            horizon = min(last.year + _LOOKED_AT_YEARS, LAST_YEAR)
+            for start in starts:
+                if start.year > horizon:
+                    return None
+                last = start
         else:
             return None
         return last + self.duration
@@ -118,6 +124,9 @@ def _fault(rule: str) -> str | None:
         return "INTERVAL: expected 1 or more"
     if said.get("count") and not 1 <= int(said["count"]) <= MAX_COUNT:
         return f"COUNT: expected 1 to {MAX_COUNT}"
+    until = re.search(r"UNTIL=(\d{4})", found[2])
+    if until and int(until[1]) > LAST_YEAR:
+        return f"UNTIL: not after the year {LAST_YEAR}; without it the rule goes on for ever"
     if len({part.partition("=")[0] for part, _ in parts}) < len(parts):
         return "a part comes twice"
     try:

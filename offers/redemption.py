@@ -25,7 +25,6 @@ from offers.errors import MalformedCodeError, RefusedError, UnknownCodeError
 from offers.model import (
     CampaignId,
     ClaimId,
-    ClaimSource,
     ClaimState,
     RedemptionId,
     RedemptionState,
@@ -131,9 +130,10 @@ def check(connection: sa.Connection, found: Found, *, store_id: StoreId, now: da
             raise RefusedError(Refusal.EXPIRED, "the code has run out")
         case ClaimState.CLAIMED:
             pass
-    if not is_used_at(found.stored, store_id):
+    # where it was claimed for, it holds, whatever the campaign says now
+    if store_id != claim.store_id and not is_used_at(found.stored, store_id):
         raise RefusedError(Refusal.WRONG_STORE, "the offer is not one of this store's")
-    if claim.store_id is None and claim.source is ClaimSource.SEARCH:
+    if claim.store_id is None:
         windows = found.definition.windows.schedule()
         promised = replace(found.stored.campaign, definition=found.definition, schedule=windows)
         if not rules.on_now(promised, at=now, place=load_place(connection, store_id).place):

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from offers.facts import Shopper, Standing
+    from offers.definition import CampaignDefinition
+    from offers.facts import OwnQuietTimes, Shopper, Standing
     from offers.hours import OpeningHours
     from offers.model import Campaign, Moment
 
 ON = frozenset({WindowReason.LIVE, WindowReason.STORE_CLOSED, WindowReason.HOURS_UNKNOWN})
 """The campaign's windows are open, whatever the store's doors are."""
+OVER: Final = "over"
+"""What the window says that was on when it happened, and ended before it became known."""
 EVERY_GATE: Final = tuple(Gate)
 USE_GATES: Final = (Gate.AUDIENCE, Gate.WINDOW, Gate.OPEN, Gate.STOCK, Gate.BUDGET)
 """What counts for using an offer, rather than for telling of it."""
@@ -155,12 +158,19 @@ def _outcome(failed: Gate | None) -> Outcome:
 
 
 def _quiet(campaign: Campaign, moment: Moment, place: Place, shopper: Shopper) -> WindowAnswer | None:
-    """The shopper's own times count before the campaign's; both are wall times of the device's zone."""
-    times = shopper.quiet_times or campaign.definition.quiet_hours.times
-    if times is None:
-        return None
     zone = place.zone if shopper.timezone is None else zone_named(shopper.timezone)
-    return is_live(_every_day(times.start, times.end), at=moment.clock, zone=zone)
+    return quiet(campaign.definition, shopper.quiet_times, zone=zone, at=moment.clock)
+
+
+def quiet(
+    definition: CampaignDefinition, own: OwnQuietTimes | None, *, zone: ZoneInfo, at: datetime
+) -> WindowAnswer | None:
+    """Whether it is quiet in a zone, as a window; None if nobody wants quiet.
+
+    The shopper's own times count before the campaign's; both are wall times of the device's zone, else the store's.
+    """
+    times = own or definition.quiet_hours.times
+    return None if times is None else is_live(_every_day(times.start, times.end), at=at, zone=zone)
 
 
 @lru_cache(maxsize=1_000)
@@ -226,7 +236,11 @@ def _audience(asked: _Asked) -> _Said:
 
 
 def _window(asked: _Asked) -> _Said:
-    return asked.window.reason in ON, asked.window.reason, WindowReason.LIVE
+    """Asked of the moment; what was on then and is over by the time it became known is not offered any more."""
+    window = asked.window
+    if window.live and window.next_change is not None and window.next_change <= asked.moment.clock:
+        return False, OVER, WindowReason.LIVE
+    return window.reason in ON, window.reason, WindowReason.LIVE
 
 
 def _open(asked: _Asked) -> _Said:

@@ -125,7 +125,8 @@ class Scheduler:
                 definition.windows.first_day,
                 definition.windows.last_day,
                 zone=zone(row.timezone),
-                start=since,
+                # what was due before it went live is over
+                start=since if row.live_since is None else max(since, row.live_since),
                 end=now,
             )
             for due_at in due:

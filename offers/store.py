@@ -79,12 +79,14 @@ def update_campaign(
     definition: CampaignDefinition,
     actor: str,
     now: datetime,
+    edited: int | None = None,
 ) -> None:
-    """A new version, and a draft again; only of a campaign that does not run.
+    """A new version, and a draft again; only of a campaign that does not run. `edited` is the version it rests on.
 
-    ConflictError for limits below what is reserved already.
+    ConflictError for limits below what is reserved already, and if `edited` is not the newest version.
     """
-    row = lock_campaign(connection, tenant_id, campaign_id)
+    columns = _columns(definition)  # recurrence rules are read before anybody waits for it
+    row = lock_campaign(connection, tenant_id, campaign_id, version=edited)
     if row.status not in EDITABLE:
         raise ConflictError(f"a {row.status} campaign cannot be edited: pause it first")
     limit(connection, campaign_id, definition)
@@ -92,7 +94,7 @@ def update_campaign(
     connection.execute(
         sa.update(campaigns)
         .where(campaigns.c.campaign_id == campaign_id)
-        .values(version=version, updated_at=now, updated_by=actor, **_columns(definition))
+        .values(version=version, updated_at=now, updated_by=actor, **columns)
     )
     _keep_version(connection, tenant_id, campaign_id, definition, version=version, actor=actor, now=now)
     for table in (campaign_fences, campaign_stores):
@@ -232,15 +234,22 @@ def _columns(definition: CampaignDefinition) -> dict[str, Any]:
     }
 
 
-def lock_campaign(connection: sa.Connection, tenant_id: TenantId, campaign_id: CampaignId) -> Any:
-    """The campaign's row until the transaction ends; NotFoundError."""
+def lock_campaign(
+    connection: sa.Connection, tenant_id: TenantId, campaign_id: CampaignId, *, version: int | None = None
+) -> Any:
+    """The campaign's row until the transaction ends, and no new reservation of it.
+
+    NotFoundError; ConflictError if `version`, where it is given, is not the newest.
+    """
     row = connection.execute(
         sa.select(campaigns)
         .where(campaigns.c.campaign_id == campaign_id, campaigns.c.tenant_id == tenant_id)
-        .with_for_update(key_share=True)
+        .with_for_update()
     ).one_or_none()
     if row is None:
         raise NotFoundError(f"no campaign {campaign_id}")
+    if version is not None and version != row.version:
+        raise ConflictError(f"version {row.version} is the newest, not {version}: look at it first")
     return row
 
 

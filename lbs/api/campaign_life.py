@@ -15,7 +15,7 @@ from geofences.store import find_device
 from geofences.tables import Purpose, stores
 from lbs.deps import Permitted, ServicesDep, Tx
 from lbs.errors import NoConsentError
-from lbs.fields import ExternalId, id_of
+from lbs.fields import ExternalId, SeenVersion, id_of
 from lbs.limits import count
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
@@ -119,7 +119,12 @@ def read_history(campaign_id: str, caller: Permitted, connection: Tx) -> History
 
 @router.post("/{campaign_id}/reject", operation_id="reject_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
 def reject_campaign(
-    campaign_id: str, body: Rejection, caller: Permitted, connection: Tx, services: ServicesDep
+    campaign_id: str,
+    body: Rejection,
+    caller: Permitted,
+    connection: Tx,
+    services: ServicesDep,
+    version: SeenVersion = None,
 ) -> CampaignState:
     """Send a submitted campaign back to draft, saying why."""
     status = move_campaign(
@@ -130,6 +135,7 @@ def reject_campaign(
         actor=caller.actor,
         now=services.now(),
         reason=body.reason,
+        version=version,
     )
     return CampaignState(campaign_id=campaign_id, status=status)
 
@@ -185,7 +191,12 @@ def _store_of(connection: sa.Connection, stored: StoredCampaign, named: str | No
 # last: its path would hide every other of the same form
 @router.post("/{campaign_id}/{move}", operation_id="move_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
 def post_move(
-    campaign_id: str, move: MoveName, caller: Permitted, connection: Tx, services: ServicesDep
+    campaign_id: str,
+    move: MoveName,
+    caller: Permitted,
+    connection: Tx,
+    services: ServicesDep,
+    version: SeenVersion = None,
 ) -> CampaignState:
     """Take a campaign one step on: draft, submitted, approved, live, paused, ended, archived.
 
@@ -198,5 +209,6 @@ def post_move(
         move=move,
         actor=caller.actor,
         now=services.now(),
+        version=version,
     )
     return CampaignState(campaign_id=campaign_id, status=status)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from geofences.model import StoreId
 from geofences.sql import queries
 from lbs.deps import Permitted, ServicesDep, Tx
-from lbs.fields import INT32_MAX, id_of
+from lbs.fields import INT32_MAX, SeenVersion, id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
@@ -188,7 +188,12 @@ def read_campaign(
 
 @router.put("/{campaign_id}", operation_id="replace_campaign", responses={**OF_EVERY_WRITE, **declared(404)})
 def put_campaign(
-    campaign_id: str, body: CampaignDefinition, caller: Permitted, connection: Tx, services: ServicesDep
+    campaign_id: str,
+    body: CampaignDefinition,
+    caller: Permitted,
+    connection: Tx,
+    services: ServicesDep,
+    version: SeenVersion = None,
 ) -> CampaignView:
     """Replace a campaign that is not live; makes a new version, which is a draft until it is approved."""
     update_campaign(
@@ -198,6 +203,7 @@ def put_campaign(
         definition=body,
         actor=caller.actor,
         now=services.now(),
+        edited=version,
     )
     return CampaignView.of(get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)))
 

@@ -11,8 +11,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from geofences.errors import ConflictError
 from geofences.model import StoreId
-from lbs.auth import Caller
+from geofences.tables import Approval, tenants
+from lbs.auth import Caller, CallerKind
 from lbs.deps import AfterCommit, Permitted, ServicesDep, Tx, public_url_of
+from lbs.errors import ForbiddenError
 from lbs.fields import ShortText, id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.people import Person, add_person, change_person, get_person, known_email, people_after, remove_person
@@ -88,7 +90,11 @@ class InvitedUser(UserView):
 def post_user(
     body: UserBody, request: Request, caller: Permitted, connection: Tx, services: ServicesDep
 ) -> InvitedUser:
-    """Invite somebody. The link is answered once; nothing is sent by e-mail."""
+    """Invite somebody. The link is answered once; nothing is sent by e-mail.
+
+    Where only people approve campaigns, a secret key invites nobody: it could approve as whom it invited.
+    """
+    _check_inviter(connection, caller)
     user_id = add_person(
         connection,
         tenant_id=caller.tenant_id,
@@ -163,10 +169,21 @@ def post_invitation(
 
     The password stays until the link is used.
     """
+    _check_inviter(connection, caller)
     person = get_person(connection, caller.tenant_id, id_of(user_id, "user"), locked=True)
     if person.status is UserStatus.DISABLED:
         raise ConflictError("this person is disabled")
     return _invited(request, connection, services, person)
+
+
+def _check_inviter(connection: sa.Connection, caller: Caller) -> None:
+    """ForbiddenError."""
+    if caller.kind is CallerKind.SECRET:
+        approval = connection.execute(
+            sa.select(tenants.c.approval).where(tenants.c.tenant_id == caller.tenant_id)
+        ).scalar_one()
+        if approval == Approval.PEOPLE:
+            raise ForbiddenError("only people approve campaigns here, so only an operator invites them")
 
 
 def _invited(request: Request, connection: sa.Connection, services: Services, person: Person) -> InvitedUser:

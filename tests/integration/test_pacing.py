@@ -200,3 +200,39 @@ def test_a_test_goes_whatever_became_of_the_campaign_but_not_without_consent(pos
     with post.database.begin() as connection:
         connection.execute(sa.update(consents).values(granted=False))
     assert [one.unsendable for one in post.claim_twice(NOON)] == [(NotificationState.SUPPRESSED, "no_consent")]
+
+
+QUIET_AT_NOON = {"start": "12:00", "end": "12:30"}
+
+
+@pytest.fixture
+def quiet_post(fresh_database_url: str) -> Iterator[Post]:
+    """To a phone whose owner wants quiet from noon on, at noon."""
+    database = sa.create_engine(sqlalchemy_url(fresh_database_url))
+    made = Post(database, quiet_hours={"policy": "defer"})
+    with database.begin() as connection:
+        connection.execute(sa.update(devices).values(timezone="Europe/Helsinki", quiet_times=QUIET_AT_NOON))
+    yield made
+    database.dispose()
+
+
+def test_a_push_that_waited_into_the_quiet_goes_after_it(quiet_post: Post) -> None:
+    quiet_post.queue(1)
+    quiet_post.queue(1, channel="inbox")
+    assert [one.channel for one in quiet_post.claim_twice(NOON)] == ["inbox"]
+    with quiet_post.database.connect() as connection:
+        row = connection.execute(sa.text("SELECT * FROM offers.notifications WHERE state = 'queued'")).one()
+    end = NOON + timedelta(minutes=30)
+    assert (row.not_before, row.slot_at, row.attempts) == (end, None, 0)
+    [claimed] = quiet_post.claim_twice(end)
+    assert claimed.unsendable is None
+
+
+@pytest.mark.parametrize(("policy", "lasts_min"), [("drop", 60), ("inbox_only", 60), ("defer", 30)])
+def test_a_push_that_may_not_wait_for_the_end_of_the_quiet_is_not_sent(
+    quiet_post: Post, policy: str, lasts_min: int
+) -> None:
+    quiet_post.campaign_id = quiet_post.campaign(quiet_hours={"policy": policy})
+    quiet_post.queue(1, lasts=timedelta(minutes=lasts_min))
+    [claimed] = quiet_post.claim_twice(NOON)
+    assert claimed.unsendable == (NotificationState.SUPPRESSED, "quiet_hours")

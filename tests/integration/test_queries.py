@@ -30,7 +30,8 @@ PARAMETERS: dict[str, Any] = {
     "total": 1, "store": 1, "day": 1, "place_ids": [1], "timezones": ["UTC"], "opening_hours": ["24/7"],
     "lats": [0.0], "lngs": [0.0], "expires_at": AT, "type": "visit.entered",
     "times": [AT], "at": AT, "notification_ids": [1], "decided_at": datetime.now(UTC), "person": 1,
-    "start": AT, "end": AT, "after_draw": ["stock"], "ns": [1], "news": [0], "costs": [1], "window_s": 60.0,
+    "start": AT, "end": AT, "after_draw": ["stock"], "ns": [1], "also": [1], "news": [0], "costs": [1],
+    "window_s": 60.0,
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",

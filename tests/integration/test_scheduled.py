@@ -95,6 +95,18 @@ def test_a_scheduler_that_was_dead_delays_and_never_sends_too_late(
     road.eventually("SELECT outcome, reason FROM offers.decisions", [("suppressed", "staleness")])
 
 
+def test_what_was_due_before_it_went_live_is_over(road: Road, clock: MovableClock) -> None:
+    """Whatever a scheduler that takes over looks back at."""
+    road.store("s1")
+    _seen(road, near=NEAR)
+    clock.forward(minutes=8)
+    road.campaign(trigger=LUNCH, staleness_s=86_400)
+    clock.forward(minutes=2)
+    late = Scheduler(database=road.database, now=clock, beat=lambda: None, retention=timedelta(days=7))
+    late.begin_occasions()
+    assert road.rows("SELECT 1 FROM offers.occasions") == []
+
+
 def test_what_was_held_too_long_goes_back_to_the_stock(road: Road, scheduler: Scheduler, clock: MovableClock) -> None:
     road.store("s1")
     road.campaign(stock=5, reservation_ttl_s=600)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from geofences.model import DeviceId, StoreId, TenantId
 from geofences.zones import zone
@@ -260,3 +261,17 @@ def test_no_cell_of_a_statement_begins_a_formula(text: str) -> None:
     rows = list(csv.reader(io.StringIO(as_csv([row], zone("UTC")), newline="")))
     assert not rows[1][3].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     assert rows[1][3].removeprefix("'") in {text, text.removeprefix("'")}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"offer": {"kind": "amount", "value": 1e15, "currency": "EUR"}},
+        {"offer": {"kind": "gift", "min_spend": 1e10}},
+        {"offer": {"kind": "gift", "max_cost": 1}, "budget": {"currency": "EUR", "total": 1e12}},
+        {"offer": {"kind": "gift", "max_cost": 1}, "budget": {"currency": "EUR", "per_day": 1e12}},
+    ],
+)
+def test_money_that_no_column_holds_is_refused(more: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="less than or equal"):
+        _definition(**more)

@@ -17,7 +17,7 @@ from offers.definition import QuietPolicy
 from offers.facts import Facts, OwnQuietTimes, Shopper, Standing
 from offers.hours import OpeningHours
 from offers.model import Delivery, Gate, Outcome, TriggerType
-from offers.rules import GATES, Place
+from offers.rules import GATES, OVER, Place
 from offers.schedule import WindowReason
 from tests.support.offers import HELSINKI_PLACE, NOON, WILLING, campaign, decided, gate_of, moment
 
@@ -121,6 +121,18 @@ def test_an_offer_ends_with_its_window_or_its_reservation_whatever_comes_first()
     assert decided(campaign(windows=lunch)).expires_at == NOON + timedelta(minutes=30)
     assert decided(campaign(windows=lunch, reservation_ttl_s=60)).expires_at == NOON + timedelta(minutes=1)
     assert decided(campaign(reservation_ttl_s=60)).expires_at == NOON + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(("later_s", "passes"), [(1799, True), (1800, False), (1860, False)])
+def test_what_is_over_by_the_time_it_becomes_known_is_not_offered(later_s: int, *, passes: bool) -> None:
+    """Somebody entered at 12:00 and it was sure some time later; lunch ends at 12:30."""
+    lunch = {"weekly": [{"days": ["mo"], "start": "11:00", "end": "12:30"}]}
+    clock = NOON + timedelta(seconds=later_s)
+    decision = decided(campaign(windows=lunch, staleness_s=86_400), moment(clock=clock))
+    assert _says(decision, Gate.WINDOW) == (passes, "live" if passes else OVER, "live")
+    assert decision.outcome is (Outcome.OFFERED if passes else Outcome.SUPPRESSED)
+    if passes:
+        assert decision.expires_at > clock
 
 
 QUIET = {"start": "11:00", "end": "13:00"}

@@ -122,3 +122,17 @@ def test_a_leap_year_of_blackout_days_can_be_said_and_no_more() -> None:
     assert len(Schedule.from_json({"blackout_days": days[:366]}).blackout_days) == 366
     with pytest.raises(InvalidScheduleError, match=r"^windows\.blackout_days: more than 366"):
         Schedule.from_json({"blackout_days": days})
+
+
+def test_a_rule_ends_in_a_year_that_can_be_computed_or_never() -> None:
+    with pytest.raises(InvalidScheduleError, match="UNTIL: not after the year 2999"):
+        RecurringWindow.parse(f"{SINCE}FREQ=DAILY;UNTIL=99991231", duration_min=60)
+
+
+def test_the_last_of_starts_that_are_centuries_away_is_not_looked_for() -> None:
+    leap_days = RecurringWindow.parse(f"{SINCE}FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;COUNT=10000", duration_min=60)
+    assert leap_days.over_at() is None
+    few = RecurringWindow.parse(f"{SINCE}FREQ=DAILY;COUNT=3", duration_min=60)
+    over_at = few.over_at()
+    assert over_at is not None
+    assert over_at == few.starts_in_week(over_at - timedelta(days=5))[-1] + timedelta(hours=1)

@@ -327,3 +327,16 @@ def test_a_test_needs_consent_a_store_and_moderation(tenant: TestTenant) -> None
     assert set(answers) == {202, 429}
     # a new minute may begin in between
     assert 17 <= answers.count(202) <= 40
+
+
+def test_a_step_or_an_edit_that_rests_on_an_older_version_changes_nothing(tenant: TestTenant) -> None:
+    """Somebody edited and submitted again after the approver had read it."""
+    path = campaign(tenant, "draft")
+    definition = tenant.secret.get(path).json()
+    body = {key: definition[key] for key in ("name", "offer", "creatives")}
+    assert tenant.secret.put(path, params={"version": 1}, json=body).json()["version"] == 2
+    problem(tenant.secret.put(path, params={"version": 1}, json=body), 409, "conflict")
+    move(tenant, path, "submit")
+    problem(tenant.secret.post(f"{path}/approve", params={"version": 1}), 409, "conflict")
+    problem(tenant.secret.post(f"{path}/reject", params={"version": 1}, json={"reason": "no"}), 409, "conflict")
+    assert tenant.secret.post(f"{path}/approve", params={"version": 2}).json()["status"] == "live"

@@ -322,3 +322,20 @@ def test_everything_is_open_to_an_offer_without_stores(shop: Shop) -> None:
 
 def test_a_claim_needs_a_device_that_exists(shop: Shop) -> None:
     problem(_ask(shop, shop.campaign(), "nobody"), 404, "not-found")
+
+
+@pytest.mark.parametrize(("vouched", "shown"), [(True, 1), (False, 0)])
+def test_the_code_of_an_erased_phone_goes_to_the_persons_own_phones_only(
+    shop: Shop, *, vouched: bool, shown: int
+) -> None:
+    """Any app may say that its device is ann's; only the shop's server can know."""
+    campaign_id = shop.campaign()
+    shop.tenant.device("ann-1", external_user_id="ann")
+    shop.claim(campaign_id, "ann-1")
+    client = shop.tenant.secret if vouched else shop.tenant.app
+    body = {"device_id": "other", "external_user_id": "ann"}
+    assert client.post("/v1/devices", json=body).status_code == 201
+    assert shop.tenant.secret.delete("/v1/devices/ann-1").status_code == 200
+    answer = shop.tenant.secret.get("/v1/claims", params={"device_id": "other"})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["items"]) == shown

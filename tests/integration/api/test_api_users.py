@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from geofences.store import set_approval
+from geofences.tables import Approval
 from lbs.passwords import RULE
 from lbs.sessions import hash_of
 from lbs.tables import invitations
@@ -266,3 +268,17 @@ def test_a_repeated_invitation_is_made_once(tenant: TestTenant, operator: httpx.
     answers = [operator.post("/v1/users", json=body, headers=headers) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
     assert browser(tenant.api).get("/v1/users").status_code == 401
+
+
+def test_where_only_people_approve_a_secret_key_invites_nobody(api: Api, tenant: TestTenant) -> None:
+    """It could approve as whom it invited."""
+    made = tenant.secret.post("/v1/users", json={"email": "a@acme.example", "name": "A", "role": "approver"})
+    assert made.status_code == 201
+    with api.system.begin() as connection:
+        set_approval(connection, tenant.tenant_id, Approval.PEOPLE)
+    problem(
+        tenant.secret.post("/v1/users", json={"email": "b@acme.example", "name": "B", "role": "approver"}),
+        403,
+        "forbidden",
+    )
+    problem(tenant.secret.post(f"/v1/users/{made.json()['user_id']}/invite"), 403, "forbidden")

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _PORTS: Final = range(20_000, 32_000)
 _LOG_KEPT_BYTES: Final = 5_000_000
 _POLL_S: Final = 0.05
+_EXEC_S: Final = 0.5
+"""How long the kernel may show no arguments of a process that is changing its program."""
+_EXEC_POLL_S: Final = 0.005
 
 # Backgrounds the server, so that it belongs to init and not to us: no zombie stays when it ends before we do. The
 # server reads our input (Redis gets its password that way, where no `ps` can see it) and writes to our stderr, the log.
@@ -119,14 +122,24 @@ def log_tail(log_path: Path, *, since_byte: int = 0, lines: int = 8) -> str:
 def command_line(pid: int) -> list[str]:
     """The arguments of a running process; empty when there is none, or only its zombie."""
     if Path("/proc/self/cmdline").exists():
-        try:
-            text = Path(f"/proc/{pid}/cmdline").read_text(errors="surrogateescape")
-        except OSError:
-            return []
-        return text.rstrip("\0").split("\0") if text else []
+        return _command_line_of_linux(pid)
     result = run(["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], account=None)
     text = result.stdout.strip()
     return [] if result.returncode != 0 or "<defunct>" in text else [text]
+
+
+def _command_line_of_linux(pid: int) -> list[str]:
+    give_up_at = time.monotonic() + _EXEC_S
+    while True:
+        try:
+            text = Path(f"/proc/{pid}/cmdline").read_text(errors="surrogateescape")
+            state = Path(f"/proc/{pid}/stat").read_text(errors="surrogateescape").rpartition(")")[2].split()[0]
+        except OSError:
+            return []
+        # empty for a zombie, and for a moment while a program takes the place of the one that started it
+        if text or state in "ZX" or time.monotonic() > give_up_at:
+            return text.rstrip("\0").split("\0") if text else []
+        time.sleep(_EXEC_POLL_S)
 
 
 def is_server(arguments: Sequence[str], *, program: str, data_dir: Path) -> bool:

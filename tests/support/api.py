@@ -115,7 +115,9 @@ def running_api(settings: Settings, *, change: Callable[[FastAPI], None] = lambd
     services = build_services(settings)
     app = create_app(settings, services=services)
     change(app)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    )
     thread = threading.Thread(target=server.run, name="api")
     thread.start()
     system = database(settings, Role.SYSTEM)

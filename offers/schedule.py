@@ -251,10 +251,10 @@ def _off(blackout_days: tuple[date, ...], zone: ZoneInfo) -> list[tuple[datetime
 
 
 def _whole_days(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[Interval]:
-    begin = day_start(schedule.first_day, zone) if schedule.first_day else after
+    begin = max(day_start(schedule.first_day, zone), after) if schedule.first_day else after
     end = day_start(schedule.last_day + _DAY, zone) if schedule.last_day else None
-    if end is None or end > after:
-        yield max(begin, after), end
+    if end is None or begin < end:  # a zone may leave a day out
+        yield begin, end
 
 
 def _pattern(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Iterator[Interval]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from geofences.zones import zone as zone_named
 from offers.hours import OpeningHours
-from offers.schedule import next_windows
+from offers.schedule import Schedule, WindowReason, is_live, next_windows
 from tests.support.campaigns_at_random import cases, half_hours, live_minutes
 from tests.support.wall_clock import MARGIN, WallClock
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from datetime import time
     from zoneinfo import ZoneInfo
 
-    from offers.schedule import Schedule
 
 WALKED = MARGIN + 10 * 1440
 
@@ -70,3 +70,12 @@ def test_the_next_windows_are_those_that_a_walk_through_the_minutes_finds(
             assert found[i][1] == clock.instant(end)
     seen = len(_runs(minutes, start))
     assert all(begin >= clock.instant(WALKED) - timedelta(minutes=1) for begin, _ in found[seen:])
+
+
+def test_a_campaign_of_one_day_that_a_zone_leaves_out_is_never_on() -> None:
+    """Samoa went from the 29th to the 31st of December 2011."""
+    zone, day = zone_named("Pacific/Apia"), date(2011, 12, 30)
+    schedule = Schedule(first_day=day, last_day=day)
+    before = datetime(2011, 12, 20, tzinfo=UTC)
+    assert next_windows(schedule, zone=zone, after=before, n=3) == []
+    assert is_live(schedule, at=before, zone=zone).reason is WindowReason.ENDED

@@ -13,6 +13,7 @@ from geofences.zones import zone
 from offers.hours import OpeningHours
 from offers.schedule import (
     END_OF_DAY,
+    RecurringWindow,
     Schedule,
     Weekday,
     WindowReason,
@@ -293,3 +294,19 @@ def test_a_warm_answer_takes_some_microseconds() -> None:
             is_live(schedule, at=at, zone=LISBON)
         best = min(best, timedelta(seconds=clock_time.perf_counter() - begin) / 1_000)
     assert best < timedelta(microseconds=30)
+
+
+def test_a_blackout_day_is_told_as_such() -> None:
+    off = Schedule(blackout_days=(date(2026, 6, 1),))
+    answer = is_live(off, at=datetime(2026, 6, 1, 9, 0, tzinfo=UTC), zone=zone("Europe/Helsinki"))
+    assert (answer.live, answer.reason) == (False, WindowReason.BLACKOUT_DAY)
+    assert answer.next_change == datetime(2026, 6, 1, 21, 0, tzinfo=UTC)
+
+
+def test_a_long_window_is_remembered_beside_a_short_one() -> None:
+    """A festival of five days a year, and an hour every Monday."""
+    festival = RecurringWindow.parse("DTSTART:20260601T100000\nRRULE:FREQ=YEARLY", duration_min=5 * 1440)
+    mondays = RecurringWindow.parse("DTSTART:20260601T100000\nRRULE:FREQ=WEEKLY;BYDAY=MO", duration_min=60)
+    both = Schedule(recurring=(mondays, festival))
+    fifth_day = datetime(2026, 6, 6, 6, 0, tzinfo=UTC)
+    assert is_live(both, at=fifth_day, zone=zone("Europe/Helsinki")).live

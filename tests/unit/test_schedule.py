@@ -310,3 +310,6 @@ def test_a_long_window_is_remembered_beside_a_short_one() -> None:
     both = Schedule(recurring=(mondays, festival))
     fifth_day = datetime(2026, 6, 6, 6, 0, tzinfo=UTC)
     assert is_live(both, at=fifth_day, zone=zone("Europe/Helsinki")).live
+    after = datetime(2026, 6, 6, 12, 0, tzinfo=UTC)
+    [(begin, end)] = next_windows(both, zone=zone("Europe/Helsinki"), after=after, n=1)
+    assert (begin, end) == (datetime(2026, 6, 8, 7, 0, tzinfo=UTC), datetime(2026, 6, 8, 8, 0, tzinfo=UTC))

@@ -55,7 +55,8 @@ claimed AS (
 )
 SELECT claimed.*, c.status AS campaign_status, c.definition, r.state AS reservation_state,
        coalesce(g.granted, false) AS push_consent, h.address, h.status AS channel_status, w.secrets,
-       d.timezone AS device_timezone, d.quiet_times, s.timezone, s.opening_hours, ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
+       d.timezone AS device_timezone, d.quiet_times, s.timezone, s.opening_hours,
+       ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
 FROM claimed
 JOIN offers.campaigns AS c ON c.campaign_id = claimed.campaign_id
 LEFT JOIN offers.reservations AS r ON r.decision_id = claimed.decision_id

@@ -14,6 +14,8 @@ from offers import decider as deciding
 from offers.catalogue import Catalogue
 from offers.decider import Decider
 from offers.decisions import write
+from offers.model import CampaignId
+from offers.store import lock_campaign
 from offers.tables import occasion_devices, occasions
 from tests.support.live import CONSENTS
 from tests.support.tills import Shop
@@ -98,13 +100,14 @@ def test_limits_count_what_is_being_reserved(shop: Shop, monkeypatch: pytest.Mon
     refused: list[str] = []
 
     def try_to_edit(*given: Any) -> None:
-        statement = sa.text("SELECT FROM offers.campaigns WHERE campaign_id = :id FOR UPDATE NOWAIT")
-        with pytest.raises(sa.exc.OperationalError) as error, shop.api.system.begin() as connection:
-            connection.execute(statement, {"id": int(campaign_id)})
+        with shop.api.system.connect() as connection:
+            connection.execute(sa.text("SET LOCAL lock_timeout = '100ms'"))
+            with pytest.raises(sa.exc.OperationalError) as error:
+                lock_campaign(connection, shop.tenant.tenant_id, CampaignId(int(campaign_id)))
         refused.append(str(error.value.orig))
         write(*given)
 
     monkeypatch.setattr(deciding, "write", try_to_edit)
     Decider(database=shop.api.system, catalogue=Catalogue()).work()
     assert len(refused) == 1
-    assert "could not obtain lock" in refused[0]
+    assert "lock timeout" in refused[0]

@@ -43,7 +43,8 @@ class ChannelBody(BaseModel):
     address: JsonObject | LongText = Field(
         description=(
             "webpush: the browser's PushSubscription `{endpoint, keys: {p256dh, auth}}`; webhook: `{url}`, or just the"
-            " URL; apns, fcm: `{token}`, or just the token."
+            " URL; apns, fcm: `{token, app?}`, or just the token; `app` is the bundle id or the Firebase project, for a"
+            " tenant with several."
         ),
         examples=[{"url": "https://partner.example/offers"}],
     )
@@ -135,7 +136,8 @@ def _checked(connection: sa.Connection, channel: ChannelBody, *, caller: Caller,
                 add_webhook(connection, tenant_id=caller.tenant_id, url=url, vault=services.vault)
             return {"url": url}
         case "apns" | "fcm":
-            return {"token": _text(channel.full_address, "token")}
+            token = {"token": _text(channel.full_address, "token")}
+            return token if "app" not in channel.full_address else {**token, "app": _text(channel.full_address, "app")}
         case _ as never:
             assert_never(never)
 

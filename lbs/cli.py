@@ -19,6 +19,7 @@ COMMAND_MODULES: Final = (
     "processes",
     "schema",
     "tenants",
+    "push_apps",
     "people",
     "uploads",
     "replay",

@@ -41,6 +41,18 @@ class Settings(BaseSettings):
     webpush_contact: Annotated[str, Field(description="Whom a push service writes to: mailto: or https: URL.")] = (
         "mailto:operator@example.org"
     )
+    apns_url: Annotated[str, Field(description="Where Apple's push service is.")] = "https://api.push.apple.com"
+    apns_sandbox_url: Annotated[str, Field(description="The same for apps added with --sandbox.")] = (
+        "https://api.sandbox.push.apple.com"
+    )
+    fcm_url: Annotated[str, Field(description="Where Firebase Cloud Messaging is.")] = "https://fcm.googleapis.com"
+    google_token_url: Annotated[str, Field(description="Where service accounts get their access tokens.")] = (
+        "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+    )
+    ca_file: Annotated[
+        Path | None,
+        Field(description="Certificate authorities that push trusts, in PEM; none: the public ones."),
+    ] = None
     horizon_s: Annotated[float, Field(gt=0, description="Oldest age of a position that is still accepted.")] = 86_400
     future_s: Annotated[float, Field(ge=0, description="How far ahead of ours a phone's clock may be.")] = 60
     change_delay_s: Annotated[float, Field(ge=0, description="From a change of a fence to its taking effect.")] = 2

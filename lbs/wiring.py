@@ -15,6 +15,8 @@ from offers.catalogue import Catalogue
 from offers.codes import CodeBook
 from offers.decider import Decider
 from offers.push import ChannelType
+from offers.push_apns import ApnsSender
+from offers.push_fcm import FcmSender
 from offers.push_http import HttpTransport
 from offers.push_webhook import WebhookSender
 from offers.push_webpush import VapidKey, WebPushSender
@@ -59,14 +61,20 @@ def code_book(settings: Settings) -> CodeBook:
     return CodeBook(key=derive(settings, "codes"), seal=vault.seal, unseal=vault.unseal)
 
 
-def senders(settings: Settings) -> dict[ChannelType, PushSender]:
+def transport(settings: Settings) -> HttpTransport:
+    """What carries everything that is pushed."""
+    return HttpTransport(guard=address_guard(settings), ca_file=settings.ca_file)
+
+
+def senders(settings: Settings, carrier: HttpTransport) -> dict[ChannelType, PushSender]:
     """A sender for each channel that needs one; the inbox is Postgres itself."""
-    guard = address_guard(settings)
     return {
         ChannelType.WEBPUSH: WebPushSender(
-            key=vapid_key(settings), contact=settings.webpush_contact, transport=HttpTransport(guard=guard)
+            key=vapid_key(settings), contact=settings.webpush_contact, origin=carrier.origin
         ),
-        ChannelType.WEBHOOK: WebhookSender(transport=HttpTransport(guard=guard)),
+        ChannelType.WEBHOOK: WebhookSender(),
+        ChannelType.APNS: ApnsSender(production_url=settings.apns_url, sandbox_url=settings.apns_sandbox_url),
+        ChannelType.FCM: FcmSender(base_url=settings.fcm_url, token_url=settings.google_token_url),
     }
 
 
@@ -76,10 +84,12 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
     metrics = WorkerMetrics()
     metrics.watch_events(system)
     show("worker", metrics.registry, settings)
+    carrier = transport(settings)
     return Worker(
         database=system,
         decider=Decider(database=system, catalogue=Catalogue(), book=code_book(settings)),
-        senders=senders(settings),
+        senders=senders(settings, carrier),
+        transport=carrier,
         unseal=Vault(settings).unseal,
         now=clock.now,
         beat=beat,

@@ -17,6 +17,10 @@ class InvalidHoursError(OffersError):
     """Opening hours that cannot be read: says where the text stops making sense."""
 
 
+class InvalidCredentialsError(OffersError):
+    """Credentials of a push provider that cannot be used; the message says what is wrong, and shows nothing of them."""
+
+
 class InvalidScheduleError(OffersError):
     """Campaign windows that cannot be read; the message names the path, e.g. `windows.weekly[0].start: ...`."""
 

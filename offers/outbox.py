@@ -9,7 +9,7 @@ Nothing committed is lost: a row stays `queued` until an attempt ends it. Nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -44,6 +44,7 @@ from offers.tables import ChannelStatus, channels, notifications
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from offers.lanes import Lanes
     from offers.schedule import WindowAnswer
 
 LEASE = timedelta(seconds=60)
@@ -52,6 +53,7 @@ PAUSE = timedelta(seconds=60)
 """How long a message waits whose provider refuses our credentials before it asks again."""
 PARKED_AT_MOST = 20
 """How often one claim looks again while it meets messages over their rate: behind them wait others."""
+KNOWN_CAMPAIGNS = 10_000
 NEW_INBOX_CHANNEL = "lbs_inbox"
 
 
@@ -66,6 +68,8 @@ class Claimed:
     device_id: int
     channel_id: int | None
     channel: ChannelType
+    lane: str
+    """Whom it goes to: `offers.lanes`."""
     attempts: int
     expires_at: datetime
     message: Message
@@ -86,44 +90,83 @@ class Finished:
     dead_address: bool = False
 
 
-def claim(connection: sa.Connection, *, now: datetime, limit: int, unseal: Callable[[bytes], bytes]) -> list[Claimed]:
-    """Takes up to `limit` due messages, oldest first, in the caller's transaction; `unseal` opens stored secrets.
+@dataclass(slots=True)
+class Definitions:
+    """Campaigns' definitions, each read once a version: a thousand messages of one campaign need it once."""
 
-    Those whose campaign's send rate is used up are queued again for their turn.
-    """
-    rates = lock_rates(connection, now=now)
-    definitions: dict[int, CampaignDefinition] = {}
-    claimed: list[Claimed] = []
-    for _ in range(PARKED_AT_MOST):
-        rows = connection.execute(
-            queries("offers")["claim_due"],
-            {"now": now, "limit": limit - len(claimed), "lease_until": now + LEASE, "campaign_ids": sorted(rates)},
-        ).all()
-        parked: list[tuple[int, datetime]] = []
-        deferred: list[tuple[int, datetime]] = []
-        for row in rows:
-            if row.campaign_id not in definitions:
-                definitions[row.campaign_id] = CampaignDefinition.model_validate(row.definition)
-            message = _claimed(row, definitions[row.campaign_id], now, unseal)
-            until = None if message.unsendable else _quiet_until(row, definitions[row.campaign_id], now)
-            if until is not None:
-                deferred.append((row.notification_id, until))
-                continue
-            rate = rates.get(row.campaign_id) if is_paced(row) and message.unsendable is None else None
-            slot = now if rate is None else take_slot(rate, row, now=now)
-            if slot is None:
-                claimed.append(replace(message, unsendable=(NotificationState.EXPIRED, "too_late")))
-            elif slot > now:
-                parked.append((row.notification_id, slot))
-            else:
-                claimed.append(message)
-        put_back(connection, parked, rates)
-        if deferred:
-            named = {"notification_ids": [one for one, _ in deferred], "times": [until for _, until in deferred]}
-            connection.execute(queries("offers")["defer"], named)
-        if not (parked or deferred) or len(claimed) >= limit:
-            break
-    return claimed
+    _known: dict[int, tuple[int, CampaignDefinition]] = field(default_factory=dict)
+
+    def learn(self, connection: sa.Connection, rows: Sequence[Any]) -> None:
+        """Reads those of these claimed rows that are not known yet."""
+        missing = {
+            row.campaign_id for row in rows if self._known.get(row.campaign_id, (None, None))[0] != row.campaign_version
+        }
+        if not missing:
+            return
+        if len(self._known) > KNOWN_CAMPAIGNS:
+            self._known.clear()
+            missing = {row.campaign_id for row in rows}
+        named = {"campaign_ids": sorted(missing)}
+        for row in connection.execute(queries("offers")["definitions_of"], named):
+            self._known[row.campaign_id] = (row.version, CampaignDefinition.model_validate(row.definition))
+
+    def __getitem__(self, campaign_id: int) -> CampaignDefinition:
+        return self._known[campaign_id][1]
+
+
+class Claims:
+    """What one worker may attempt next. Remembers definitions and asks `lanes`; used by one thread."""
+
+    def __init__(self, *, unseal: Callable[[bytes], bytes], lanes: Lanes) -> None:
+        self._unseal = unseal
+        self._lanes = lanes
+        self._definitions = Definitions()
+
+    def claim(self, connection: sa.Connection, *, now: datetime, now_s: float, limit: int) -> list[Claimed]:
+        """Takes up to `limit` due messages, oldest first, in the caller's transaction.
+
+        Those whose campaign's send rate is used up are queued again for their turn, those whose lane is full for any
+        later claim. What is to be sent has a place in its lane, which the caller gives back.
+        """
+        rates = lock_rates(connection, now=now)
+        claimed: list[Claimed] = []
+        for _ in range(PARKED_AT_MOST):
+            named = {"now": now, "limit": limit - len(claimed), "lease_until": now + LEASE}
+            closed = {"campaign_ids": sorted(rates), "closed_lanes": self._lanes.closed(now_s)}
+            rows = connection.execute(queries("offers")["claim_due"], named | closed).all()
+            self._definitions.learn(connection, rows)
+            parked: list[tuple[int, datetime]] = []
+            deferred: list[tuple[int, datetime]] = []
+            crowded: list[int] = []
+            for row in rows:
+                definition = self._definitions[row.campaign_id]
+                message = _claimed(row, definition, now, self._unseal)
+                until = None if message.unsendable else _quiet_until(row, definition, now)
+                if until is not None:
+                    deferred.append((row.notification_id, until))
+                    continue
+                if message.unsendable is None and not self._lanes.enter(message.lane, message.channel, now_s):
+                    crowded.append(row.notification_id)
+                    continue
+                rate = rates.get(row.campaign_id) if is_paced(row) and message.unsendable is None else None
+                slot = now if rate is None else take_slot(rate, row, now=now)
+                if slot is not None and slot <= now:
+                    claimed.append(message)
+                    continue
+                self._lanes.leave(message.lane)
+                if slot is None:
+                    claimed.append(replace(message, unsendable=(NotificationState.EXPIRED, "too_late")))
+                else:
+                    parked.append((row.notification_id, slot))
+            put_back(connection, parked, rates)
+            if crowded:
+                connection.execute(queries("offers")["put_back"], {"notification_ids": crowded})
+            if deferred:
+                ends = {"notification_ids": [one for one, _ in deferred], "times": [until for _, until in deferred]}
+                connection.execute(queries("offers")["defer"], ends)
+            if not (parked or deferred or crowded) or len(claimed) >= limit:
+                break
+        return claimed
 
 
 def reclaim(connection: sa.Connection, *, now: datetime) -> int:
@@ -135,6 +178,8 @@ def _claimed(row: Any, definition: CampaignDefinition, now: datetime, unseal: Ca
     address = dict(row.address or {})
     if row.secrets:
         address["secrets"] = [unseal(bytes(secret)).decode() for secret in row.secrets]
+    if row.app_key is not None:
+        address["credentials"] = {**row.app_settings, "private_key": unseal(bytes(row.app_key)).decode()}
     return Claimed(
         notification_id=row.notification_id,
         tenant_id=row.tenant_id,
@@ -142,6 +187,7 @@ def _claimed(row: Any, definition: CampaignDefinition, now: datetime, unseal: Ca
         device_id=row.device_id,
         channel_id=row.channel_id,
         channel=ChannelType(row.channel),
+        lane=row.lane or row.channel,
         attempts=row.attempts,
         expires_at=row.expires_at,
         message=to_message(row.notification_id, row.payload, expires_at=row.expires_at, created_at=row.created_at),
@@ -242,20 +288,21 @@ def judge(claimed: Claimed, outcome: Outcome, *, now: datetime, jitter: float) -
 
 def finish(connection: sa.Connection, batch: Sequence[Finished], *, now: datetime) -> None:
     """Writes what attempts came to, in the caller's transaction."""
+    if not batch:
+        return
     done = sorted(batch, key=lambda finished: finished.claimed.notification_id)
-    for finished in done:
-        connection.execute(
-            queries("offers")["finish"],
-            {
-                "notification_id": finished.claimed.notification_id,
-                "attempts": finished.claimed.attempts,
-                "state": finished.state,
-                "reason": finished.reason,
-                "not_before": finished.not_before,
-                "outcome_unknown": finished.outcome_unknown,
-                "now": now,
-            },
-        )
+    connection.execute(
+        queries("offers")["finish"],
+        {
+            "notification_ids": [finished.claimed.notification_id for finished in done],
+            "attempts": [finished.claimed.attempts for finished in done],
+            "states": [finished.state.value for finished in done],
+            "reasons": [finished.reason for finished in done],
+            "times": [finished.not_before for finished in done],
+            "unknown": [finished.outcome_unknown for finished in done],
+            "now": now,
+        },
+    )
     dead = [finished.claimed.channel_id for finished in done if finished.dead_address]
     if dead:
         connection.execute(sa.update(channels).where(channels.c.channel_id.in_(dead)).values(status=ChannelStatus.DEAD))

@@ -34,7 +34,7 @@ UPDATE offers.campaigns SET next_send_at = :at WHERE campaign_id = :campaign_id
 
 -- name: claim_due
 -- the oldest due messages, each taken by one worker; an attempt is counted before it is made. Pushes under a send rate
--- only of the campaigns that this worker holds
+-- only of the campaigns that this worker holds; nothing whose lane is closed
 WITH due AS (
     SELECT n.notification_id
     FROM offers.notifications AS n
@@ -42,6 +42,9 @@ WITH due AS (
       AND (n.channel = 'inbox' OR n.decision_id IS NULL OR n.campaign_id = ANY(CAST(:campaign_ids AS bigint[]))
            OR NOT EXISTS (SELECT FROM offers.campaigns AS c
                           WHERE c.campaign_id = n.campaign_id AND c.definition ->> 'send_rate_per_min' IS NOT NULL))
+      AND (cardinality(CAST(:closed_lanes AS text[])) = 0
+           OR NOT EXISTS (SELECT FROM offers.channels AS h
+                          WHERE h.channel_id = n.channel_id AND h.lane = ANY(CAST(:closed_lanes AS text[]))))
     ORDER BY n.not_before, n.notification_id
     LIMIT :limit
     FOR UPDATE OF n SKIP LOCKED
@@ -53,8 +56,9 @@ claimed AS (
     WHERE n.notification_id = due.notification_id
     RETURNING n.*
 )
-SELECT claimed.*, c.status AS campaign_status, c.definition, r.state AS reservation_state,
-       coalesce(g.granted, false) AS push_consent, h.address, h.status AS channel_status, w.secrets,
+SELECT claimed.*, c.status AS campaign_status, c.version AS campaign_version, r.state AS reservation_state,
+       coalesce(g.granted, false) AS push_consent, h.address, h.lane, h.status AS channel_status, w.secrets,
+       a.settings AS app_settings, a.sealed_key AS app_key,
        d.timezone AS device_timezone, d.quiet_times, s.timezone, s.opening_hours,
        ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
 FROM claimed
@@ -64,9 +68,25 @@ LEFT JOIN geofences.consents AS g ON g.device_id = claimed.device_id AND g.purpo
 LEFT JOIN offers.channels AS h ON h.channel_id = claimed.channel_id
 LEFT JOIN offers.webhooks AS w
     ON claimed.channel = 'webhook' AND w.tenant_id = claimed.tenant_id AND w.url = h.address ->> 'url'
+LEFT JOIN LATERAL (
+    -- an address that names no app is of the tenant's oldest
+    SELECT p.settings, p.sealed_key FROM offers.push_apps AS p
+    WHERE claimed.channel IN ('apns', 'fcm') AND p.tenant_id = claimed.tenant_id AND p.provider = claimed.channel
+      AND p.name = coalesce(h.address ->> 'app', p.name)
+    ORDER BY p.push_app_id LIMIT 1
+) AS a ON true
 LEFT JOIN geofences.stores AS s ON s.store_id = claimed.store_id
 LEFT JOIN geofences.devices AS d ON d.device_id = claimed.device_id
 ORDER BY claimed.not_before, claimed.notification_id
+
+-- name: definitions_of
+SELECT campaign_id, version, definition FROM offers.campaigns WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[]))
+
+-- name: put_back
+-- its lane is full: queued again as if it had not been claimed
+UPDATE offers.notifications
+SET state = 'queued', attempts = attempts - 1, lease_until = NULL
+WHERE notification_id = ANY(CAST(:notification_ids AS bigint[])) AND state = 'sending'
 
 -- name: reclaim
 -- the worker that took these is gone: nobody knows whether they were sent, so they go again with the same id
@@ -76,12 +96,15 @@ WHERE state = 'sending' AND lease_until < :now
 
 -- name: finish
 -- only the attempt that was made may end it: a worker that lost its lease changes nothing
-UPDATE offers.notifications
-SET state = :state, reason = :reason, not_before = coalesce(:not_before, not_before), lease_until = NULL,
-    outcome_unknown = outcome_unknown OR :outcome_unknown,
-    sent_at = CASE WHEN :state IN ('sent', 'delivered') THEN :now ELSE sent_at END,
-    delivered_at = CASE WHEN :state = 'delivered' THEN :now ELSE delivered_at END
-WHERE notification_id = :notification_id AND state = 'sending' AND attempts = :attempts
+UPDATE offers.notifications AS n
+SET state = f.state, reason = f.reason, not_before = coalesce(f.not_before, n.not_before), lease_until = NULL,
+    outcome_unknown = n.outcome_unknown OR f.outcome_unknown,
+    sent_at = CASE WHEN f.state IN ('sent', 'delivered') THEN :now ELSE n.sent_at END,
+    delivered_at = CASE WHEN f.state = 'delivered' THEN :now ELSE n.delivered_at END
+FROM unnest(CAST(:notification_ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:states AS text[]),
+            CAST(:reasons AS text[]), CAST(:times AS timestamptz[]), CAST(:unknown AS boolean[]))
+    AS f(notification_id, attempts, state, reason, not_before, outcome_unknown)
+WHERE n.notification_id = f.notification_id AND n.state = 'sending' AND n.attempts = f.attempts
 
 -- name: lock_inbox
 SELECT pg_advisory_xact_lock(5242005, hashint8(:device_id))

@@ -1,7 +1,7 @@
 """What a push sender is, what it is given, and everything that can come of one attempt. Pure: no HTTP, no clock.
 
-A sender makes one attempt and never raises for what a provider or the network did: every result is one of the outcomes
-below, and each outcome asks its caller for exactly one action.
+A sender never raises for what a provider or the network did: every attempt ends in one of the outcomes below, and each
+outcome asks its caller for exactly one action.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from datetime import datetime
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
@@ -89,6 +89,8 @@ class Retry:
     detail: str = ""
     may_have_arrived: bool = False
     """A server that answers 5xx may have delivered all the same; one that was never reached has not."""
+    slow_down: bool = False
+    """The provider wants less of everything that goes this way, not only of this message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,16 +139,41 @@ Outcome: TypeAlias = Sent | Retry | Unknown | DeadAddress | Refused | ChannelPau
 """`reason` is a short machine word, fit for a label; `detail` says more, without addresses, payloads or secrets."""
 
 
+Failed: TypeAlias = Retry | Unknown | Refused
+"""What can come of one request that got no answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One POST."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The part of an HTTP response that decides anything."""
+
+    status: int
+    origin: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
+    body: bytes = field(default=b"", repr=False)
+    """Its first bytes, a few thousand at most."""
+
+
+Conversation: TypeAlias = "Generator[Request, Answer | Failed, Outcome]"
+"""What a sender holds with its provider about one message: it yields requests, and is sent what came of each."""
+
+
 class PushSender(Protocol):
-    """One channel. Safe to share between threads."""
+    """One channel: what is said to its provider, and what the answers mean. Pure: no input or output, no clock."""
 
     @property
     def channel(self) -> ChannelType: ...
 
-    def send(self, message: Message, address: Address, *, now: datetime) -> Outcome:
-        """Make one attempt at `now` (aware). Blocks for the transport's time limit at most; raises nothing expected."""
-        ...
-
-    def close(self) -> None:
-        """Close idle connections; closing twice is harmless."""
+    def attempt(self, message: Message, address: Address, *, now: datetime) -> Conversation:
+        """Hold the conversation of one attempt at `now` (aware); `HttpTransport` carries it."""
         ...

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from offers.errors import InvalidSubscriptionError
-from offers.push import Address, ChannelType, DeadAddress, Message, Outcome, Refused
-from offers.push_status import Action, Answer, StatusTable, outcome_of
+from offers.push import Address, Answer, ChannelType, Conversation, DeadAddress, Message, Refused, Request
+from offers.push_status import Action, StatusTable, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-
-    from offers.push_http import HttpTransport
 
 EVENT_TYPE = "offer.notification"
 MAX_BODY_BYTES = 20_000
@@ -30,7 +28,7 @@ STATUSES: Final[StatusTable] = {
     2: (Action.SENT, "accepted"),
     3: (Action.REFUSED, "redirected"),  # following would let the receiver send us anywhere
     410: (Action.DEAD, "gone"),
-    429: (Action.RETRY, "rate_limited"),
+    429: (Action.SLOW_DOWN, "rate_limited"),
     # The specification counts every other status as a failure to be repeated: a receiver that answers 404 or 401 is
     # usually being deployed. The end of the offer bounds the repeats.
     4: (Action.RETRY, "client_error"),
@@ -92,10 +90,7 @@ class WebhookSender:
 
     channel: Final = ChannelType.WEBHOOK
 
-    def __init__(self, *, transport: HttpTransport) -> None:
-        self._transport = transport
-
-    def send(self, message: Message, address: Address, *, now: datetime) -> Outcome:
+    def attempt(self, message: Message, address: Address, *, now: datetime) -> Conversation:
         body = _body(message, now=now)
         if len(body) >= MAX_BODY_BYTES:
             return Refused(reason="too_large", detail=f"{len(body)} bytes, below {MAX_BODY_BYTES} needed")
@@ -112,11 +107,8 @@ class WebhookSender:
                 webhook.secrets, message_id=message.message_id, timestamp_s=timestamp_s, body=body
             ),
         }
-        answer = self._transport.post(webhook.url, headers=headers, body=body)
+        answer = yield Request(url=webhook.url, headers=headers, body=body)
         return outcome_of(answer, STATUSES, now=now) if isinstance(answer, Answer) else answer
-
-    def close(self) -> None:
-        self._transport.close()
 
 
 def _body(message: Message, *, now: datetime) -> bytes:

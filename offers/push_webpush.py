@@ -20,13 +20,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from offers.errors import ForbiddenAddressError, InvalidSubscriptionError
-from offers.push import Address, ChannelType, DeadAddress, Message, Outcome, Refused
-from offers.push_status import Action, Answer, StatusTable, outcome_of
+from offers.push import Address, Answer, ChannelType, Conversation, DeadAddress, Message, Refused, Request
+from offers.push_status import Action, StatusTable, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from offers.push_http import HttpTransport
+    from collections.abc import Callable, Mapping
 
 RECORD_BYTES = 4096
 MAX_PLAINTEXT_BYTES = 3993
@@ -131,17 +129,23 @@ class WebPushSender:
     """Sends to browsers. The push service being down is a Retry, being silent an Unknown; see STATUSES for the rest.
 
     `contact` (mailto: or https:) is whom the push service asks when something is wrong; ValueError for anything else.
+    `origin` returns scheme, host and port of a URL, or raises ForbiddenAddressError: tokens are for one origin each.
     """
 
     channel: Final = ChannelType.WEBPUSH
 
     def __init__(
-        self, *, key: VapidKey, contact: str, transport: HttpTransport, jwt_life: timedelta = timedelta(hours=12)
+        self,
+        *,
+        key: VapidKey,
+        contact: str,
+        origin: Callable[[str], str],
+        jwt_life: timedelta = timedelta(hours=12),
     ) -> None:
         self._vapid = _VapidHeaders(key=key, contact=contact, jwt_life=jwt_life)
-        self._transport = transport
+        self._origin = origin
 
-    def send(self, message: Message, address: Address, *, now: datetime) -> Outcome:
+    def attempt(self, message: Message, address: Address, *, now: datetime) -> Conversation:
         payload = msgspec.json.encode(
             {"id": message.message_id, "title": message.title, "body": message.body, "data": message.data},
             enc_hook=dict,  # a read-only mapping is written as an object
@@ -150,7 +154,7 @@ class WebPushSender:
             return Refused(reason="too_large", detail=f"{len(payload)} bytes, at most {MAX_PLAINTEXT_BYTES}")
         try:
             subscription = Subscription.parse(address.value)
-            origin = self._transport.origin(subscription.endpoint)
+            origin = self._origin(subscription.endpoint)
         except InvalidSubscriptionError as error:
             return DeadAddress(reason="invalid_address", detail=str(error))
         except ForbiddenAddressError as error:
@@ -170,11 +174,8 @@ class WebPushSender:
             "Topic": message.message_id,  # a repeat replaces what the push service still holds
             "Urgency": message.urgency.value,
         }
-        answer = self._transport.post(subscription.endpoint, headers=headers, body=body)
+        answer = yield Request(url=subscription.endpoint, headers=headers, body=body)
         return outcome_of(answer, STATUSES, now=now) if isinstance(answer, Answer) else answer
-
-    def close(self) -> None:
-        self._transport.close()
 
 
 class _VapidHeaders:

@@ -1,28 +1,19 @@
 """The guard against server-side request forgery: which addresses, given by outsiders, this service may call.
 
-`check_url` judges what can be seen in a URL; `resolve` judges what its name leads to, at the moment of connecting. The
-transport connects to the very addresses `resolve` returned, so a name that answers differently the second time (DNS
-rebinding) wins nothing.
+`check_url` judges what can be seen in a URL; `check_address` judges where its name led, when the socket is made for
+that very address: a name that answers differently the second time (DNS rebinding) wins nothing.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
 
 from offers.errors import ForbiddenAddressError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-Resolver: TypeAlias = "Callable[[str, int], Sequence[str]]"
-"""(host name, port) -> IP addresses as text; raises OSError when the name has none."""
 
 MAX_URL_CHARACTERS = 2048
 
@@ -95,26 +86,19 @@ def reach(address: IPv4Address | IPv6Address) -> Reach:
     return Reach.PUBLIC if routable else Reach.NEVER
 
 
-def system_resolver(host: str, port: int) -> Sequence[str]:
-    """Ask the operating system: blocks for as long as its own limits say, raises OSError when there is no answer."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
-
-
 class AddressGuard:
     """Says which addresses may be called. Knows no state: safe to share between threads.
 
     With `allow_private`, loopback and private ranges are allowed too, and plain http to them (and to nothing else).
     """
 
-    def __init__(self, *, allow_private: bool, resolver: Resolver = system_resolver) -> None:
+    def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
-        self._resolver = resolver
 
     def check_url(self, url: str) -> None:
         """Raise ForbiddenAddressError if `url` can be refused without asking the DNS; used when an address is saved.
 
-        A URL that passes may still be refused by `resolve`.
+        A URL that passes may still be refused by `check_address`.
         """
         self.parse_url(url)
 
@@ -135,41 +119,28 @@ class AddressGuard:
         self._check_host(parsed.raw_host.decode("ascii"), plain=parsed.scheme == "http")
         return parsed
 
-    def resolve(self, host: str, port: int, *, plain: bool) -> Sequence[str]:
-        """Return the addresses to connect to, all of them allowed.
+    def check_address(self, address: str, *, plain: bool) -> None:
+        """Raise ForbiddenAddressError if this IP address may not be connected to.
 
-        `plain` says that the connection will not be encrypted: then every address must be private. One forbidden
-        address among several forbids all: whoever mixes them hopes for a retry. Raises ForbiddenAddressError, or
-        OSError when the name does not resolve.
+        `plain` says that the connection will not be encrypted: then the address must be private.
         """
-        literal = self._check_host(host, plain=plain)
-        if literal is not None:
-            return [str(literal)]
-        addresses = self._resolver(host, port)
-        if not addresses:
-            raise OSError("the name has no address")
-        for address in addresses:
-            self._check_address(_parse(address), plain=plain)
-        return addresses
+        self._check_address(_parse(address), plain=plain)
 
-    def _check_host(self, host: str, *, plain: bool) -> IPv4Address | IPv6Address | None:
-        """Return the address if the host is one, None if it is a name; raise if it may not be called."""
+    def _check_host(self, host: str, *, plain: bool) -> None:
+        """Raise if the host may not be called, as far as that can be seen."""
         if not host:
             raise ForbiddenAddressError("the URL has no host")
         if ":" in host:
-            address: IPv4Address | IPv6Address = _parse(host)
-            self._check_address(address, plain=plain)
-            return address
+            self._check_address(_parse(host), plain=plain)
+            return
         name = host.lower().removesuffix(".")
         if _NAME.fullmatch(name) is None:
             raise ForbiddenAddressError("not a host name")
         if _NUMERIC_LABEL.fullmatch(name.rpartition(".")[2]):
-            address = _parse(name)  # strictly dotted quad: 2130706433, 0x7f.1 and 0177.0.0.1 end here
-            self._check_address(address, plain=plain)
-            return address
-        if _LOCAL_NAME.fullmatch(name) and not self._allow_private:
+            # strictly dotted quad: 2130706433, 0x7f.1 and 0177.0.0.1 end here
+            self._check_address(_parse(name), plain=plain)
+        elif _LOCAL_NAME.fullmatch(name) and not self._allow_private:
             raise ForbiddenAddressError("the host is this machine")
-        return None
 
     def _check_address(self, address: IPv4Address | IPv6Address, *, plain: bool) -> None:
         found = reach(address)

@@ -50,9 +50,38 @@ channels = sa.Table(
     sa.Column("address_hash", sa.LargeBinary, nullable=False),
     sa.Column("status", sa.Text, nullable=False, server_default=ChannelStatus.ACTIVE),
     timestamp("created_at", default_now=True),
+    # whom its messages go to: a server, or the tenant's app at a provider (offers.lanes)
+    sa.Column(
+        "lane",
+        sa.Text,
+        sa.Computed(
+            "CASE type"
+            " WHEN 'webpush' THEN substring(address ->> 'endpoint' FROM '^[^:]+://[^/?#]+')"
+            " WHEN 'webhook' THEN substring(address ->> 'url' FROM '^[^:]+://[^/?#]+')"
+            " ELSE type || ' ' || tenant_id || coalesce(' ' || (address ->> 'app'), '') END",
+            persisted=True,
+        ),
+    ),
     one_of("type", ChannelType),
     one_of("status", ChannelStatus),
     sa.UniqueConstraint("device_id", "type", "address_hash"),
+    schema=SCHEMA,
+)
+
+push_apps = sa.Table(
+    "push_apps",
+    metadata,
+    sa.Column("push_app_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    tenant_column(),
+    sa.Column("provider", sa.Text, nullable=False),
+    # the bundle id, or the Firebase project: what an address may name as its app
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("settings", JSONB, nullable=False),
+    # encrypted with the installation's secret key
+    sa.Column("sealed_key", sa.LargeBinary, nullable=False),
+    timestamp("created_at", default_now=True),
+    sa.CheckConstraint("provider IN ('apns', 'fcm')", name="provider"),
+    sa.UniqueConstraint("tenant_id", "provider", "name"),
     schema=SCHEMA,
 )
 

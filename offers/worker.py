@@ -1,4 +1,4 @@
-"""The notification worker: one thread decides, one feeds the senders; providers are spoken to by a pool.
+"""The notification worker: one thread decides, one claims and writes down; a third speaks to all providers at once.
 
 When something is down: Postgres away - both threads wait and go on; a provider away - its messages are queued again
 with backoff until they end, the others are not held up; kill -9 - a decision's transaction did not happen and happens
@@ -11,7 +11,6 @@ import queue
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -21,24 +20,31 @@ from geofences.visits import NEW_EVENTS_CHANNEL
 from geofences.wake import Listener
 from offers import outbox
 from offers.decisions import NEW_NOTIFICATIONS_CHANNEL, Answer
+from offers.lanes import Lanes
 from offers.model import NotificationState
-from offers.outbox import Claimed, Finished
-from offers.push import ChannelType, Outcome, PushSender, Retry
+from offers.outbox import Claimed, Claims, Finished
+from offers.push import ChannelPaused, ChannelType, Outcome, PushSender, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from offers.decider import Decider
+    from offers.push_http import HttpTransport
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.25
 RETRY_S = 1.0
-IN_FLIGHT = 64
-"""Messages at providers at once; also the size of the pool."""
+IN_FLIGHT = 1024
+"""Messages at providers at once, in all lanes."""
 CLAIM_AT_MOST = 256
 RECLAIM_EVERY_S = 5.0
+SLOW_DOWN_S = 5.0
+"""How long a lane rests whose provider asks for less and does not say how long."""
+ONE_ACCOUNT = frozenset({ChannelType.APNS, ChannelType.FCM})
+"""Channels whose lane is one account: if its credentials are refused for one message, they are for all. A push service
+may refuse one endpoint only, which anybody can bring."""
 
 
 class Worker:
@@ -50,6 +56,7 @@ class Worker:
         database: sa.Engine,
         decider: Decider,
         senders: Mapping[ChannelType, PushSender],
+        transport: HttpTransport,
         unseal: Callable[[bytes], bytes],
         now: Callable[[], datetime],
         beat: Callable[[], None],
@@ -59,12 +66,15 @@ class Worker:
         self._database = database
         self._decider = decider
         self._senders = senders
-        self._unseal = unseal
+        self._transport = transport
+        self._lanes = Lanes()
+        self._claims = Claims(unseal=unseal, lanes=self._lanes)
         self._now = now
         self._beat = beat
         self._on_decided = on_decided
         self._on_finished = on_finished
-        self._results: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[Claimed, Outcome]] = queue.SimpleQueue()
+        self._unwritten: list[Finished] = []
         self._in_flight = 0
         self._failure: BaseException | None = None
         self._reclaimed_s = -RECLAIM_EVERY_S
@@ -73,13 +83,11 @@ class Worker:
         """Blocks until `stop` is set and nothing is in flight."""
         deciding = threading.Thread(target=self._decide_until, args=(stop,), name="decider")
         deciding.start()
-        with ThreadPoolExecutor(max_workers=IN_FLIGHT, thread_name_prefix="sender") as pool:
-            self._until(stop, NEW_NOTIFICATIONS_CHANNEL, lambda: self._deliver(pool, stop))
-            while self._in_flight:
-                self._finish(wait_s=POLL_S)
+        self._until(stop, NEW_NOTIFICATIONS_CHANNEL, lambda: self._deliver(stop))
+        while self._in_flight:
+            self._finish(wait_s=POLL_S)
         deciding.join()
-        for sender in self._senders.values():
-            sender.close()
+        self._transport.close()
         if self._failure is not None:
             raise self._failure
 
@@ -110,7 +118,7 @@ class Worker:
         """While answers of providers are due, look for them often."""
         return 0.005 if self._in_flight else POLL_S
 
-    def _deliver(self, pool: ThreadPoolExecutor, stop: threading.Event) -> int:
+    def _deliver(self, stop: threading.Event) -> int:
         """One round: write what attempts came to, claim more, start them. Answers how many it claimed or finished."""
         finished = self._finish(wait_s=0)
         if time.monotonic() - self._reclaimed_s > RECLAIM_EVERY_S:
@@ -119,15 +127,15 @@ class Worker:
                 again = outbox.reclaim(connection, now=self._now())
             if again:
                 log.warning("worker.reclaimed", notifications=again)
-        room = min(2 * IN_FLIGHT - self._in_flight, CLAIM_AT_MOST)
+        room = min(IN_FLIGHT - self._in_flight, CLAIM_AT_MOST)
         if room <= 0 or stop.is_set():
             return finished
         with self._database.begin() as connection:
-            claimed = outbox.claim(connection, now=self._now(), limit=room, unseal=self._unseal)
-        self._start(pool, claimed)
+            claimed = self._claims.claim(connection, now=self._now(), now_s=time.monotonic(), limit=room)
+        self._start(claimed)
         return finished + len(claimed)
 
-    def _start(self, pool: ThreadPoolExecutor, claimed: Sequence[Claimed]) -> None:
+    def _start(self, claimed: Sequence[Claimed]) -> None:
         """Inbox messages and those that must not be sent any more end at once; the others go to their senders."""
         inbox = []
         ended = []
@@ -139,10 +147,11 @@ class Worker:
             elif message.channel is ChannelType.INBOX:
                 inbox.append(message)
             elif sender is None:
+                self._lanes.leave(message.lane)
                 ended.append(outbox.judge(message, Retry(reason="no_sender"), now=self._now(), jitter=0.0))
             else:
                 self._in_flight += 1
-                pool.submit(self._attempt, sender, message)
+                self._attempt(sender, message)
         if inbox or ended:
             with self._database.begin() as connection:
                 outbox.put_in_inbox(connection, inbox, now=self._now())
@@ -150,32 +159,42 @@ class Worker:
             delivered = [Finished(claimed=message, state=NotificationState.SENT, reason=None) for message in inbox]
             self._on_finished([*delivered, *ended])
 
-    def _attempt(self, sender: PushSender, message: Claimed) -> None:
-        """Runs in the pool. A sender that breaks its promise not to raise costs one attempt, not the worker."""
-        try:
-            outcome: Outcome = sender.send(message.message, message.address, now=self._now())
-        except Exception as error:  # noqa: BLE001 - whatever it is, the message must be accounted for
-            # the traceback could show an address: its kind and the sender's name must do
-            log.error("sender.broken", channel=message.channel, error=type(error).__name__)  # noqa: TRY400
-            outcome = Retry(reason="sender_broken", may_have_arrived=True)
-        self._results.put(outbox.judge(message, outcome, now=self._now(), jitter=random.random()))  # noqa: S311
+    def _attempt(self, sender: PushSender, claimed: Claimed) -> None:
+        """Begins one; it ends in the transport's thread."""
+
+        def done(outcome: Outcome) -> None:
+            self._results.put((claimed, outcome))
+
+        self._transport.start(sender.attempt(claimed.message, claimed.address, now=self._now()), done)
+
+    def _judge(self, claimed: Claimed, outcome: Outcome) -> Finished:
+        """What an attempt came to, for its message and for its lane."""
+        now_s = time.monotonic()
+        self._lanes.leave(claimed.lane)
+        match outcome:
+            case ChannelPaused(reason=reason) if claimed.channel in ONE_ACCOUNT:
+                self._lanes.close(claimed.lane, until_s=now_s + outbox.PAUSE.total_seconds(), now_s=now_s)
+                log.warning("worker.channel_paused", channel=claimed.channel, tenant=claimed.tenant_id, reason=reason)
+            case Retry(slow_down=True, after_s=after_s):
+                self._lanes.close(claimed.lane, until_s=now_s + (after_s or SLOW_DOWN_S), now_s=now_s)
+            case Retry(reason="sender_broken", detail=detail):
+                log.error("sender.broken", channel=claimed.channel, error=detail)
+        return outbox.judge(claimed, outcome, now=self._now(), jitter=random.random())  # noqa: S311
 
     def _finish(self, *, wait_s: float) -> int:
-        batch: list[Finished] = []
-        try:
-            batch.append(self._results.get(timeout=wait_s) if wait_s else self._results.get_nowait())
-            while len(batch) < CLAIM_AT_MOST:
-                batch.append(self._results.get_nowait())
-        except queue.Empty:
-            pass
-        if batch:
+        while len(self._unwritten) < CLAIM_AT_MOST:
             try:
-                with self._database.begin() as connection:
-                    outbox.finish(connection, batch, now=self._now())
-            except sa.exc.DBAPIError:
-                for finished in batch:
-                    self._results.put(finished)
-                raise
+                claimed, outcome = self._results.get(block=wait_s > 0, timeout=wait_s or None)
+            except queue.Empty:
+                break
+            self._unwritten.append(self._judge(claimed, outcome))
+            wait_s = 0
+        batch = self._unwritten
+        if batch:
+            # if this fails, they wait: what came of them is known, and only their leases run on
+            with self._database.begin() as connection:
+                outbox.finish(connection, batch, now=self._now())
+            self._unwritten = []
             self._in_flight -= len(batch)
             self._on_finished(batch)
         return len(batch)

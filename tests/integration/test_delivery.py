@@ -62,17 +62,17 @@ class Phones:
 
 @pytest.fixture
 def phones(fresh_database_url: str, redis_url: str, redis_prefix: str) -> Iterator[Phones]:
-    guard = AddressGuard(allow_private=True)
+    transport = HttpTransport(guard=AddressGuard(allow_private=True), total_timeout_s=1.0)
     senders: dict[ChannelType, PushSender] = {
-        ChannelType.WEBPUSH: WebPushSender(
-            key=VAPID, contact="mailto:test@example.org", transport=HttpTransport(guard=guard, read_timeout_s=1.0)
-        ),
-        ChannelType.WEBHOOK: WebhookSender(transport=HttpTransport(guard=guard, read_timeout_s=1.0)),
+        ChannelType.WEBPUSH: WebPushSender(key=VAPID, contact="mailto:test@example.org", origin=transport.origin),
+        ChannelType.WEBHOOK: WebhookSender(),
     }
     with (
         WebPushReceiver(server_key=VAPID.public_base64url) as push,
         WebhookReceiver() as hook,
-        open_road(fresh_database_url, redis_url, redis_prefix, clock=clock.now, senders=senders) as road,
+        open_road(
+            fresh_database_url, redis_url, redis_prefix, clock=clock.now, senders=senders, transport=transport
+        ) as road,
     ):
         with road.database.begin() as connection:
             connection.execute(

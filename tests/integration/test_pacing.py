@@ -13,9 +13,10 @@ from geofences.tables import consents, devices
 from lbs.connections import sqlalchemy_url
 from offers import outbox
 from offers.definition import CampaignDefinition
+from offers.lanes import Lanes
 from offers.lifecycle import move_campaign
 from offers.model import CampaignId, NotificationState
-from offers.outbox import Finished
+from offers.outbox import Claims, Finished
 from offers.store import create_campaign
 from offers.tables import channels, notifications
 
@@ -90,8 +91,10 @@ class Post:
     def claim_twice(self, now: datetime, *, limit: int = 128) -> list[outbox.Claimed]:
         """Two workers in transactions that overlap."""
         with self.database.begin() as one, self.database.begin() as other:
-            first = outbox.claim(one, now=now, limit=limit, unseal=bytes)
-            second = outbox.claim(other, now=now, limit=limit, unseal=bytes)
+            first, second = (
+                Claims(unseal=bytes, lanes=Lanes({})).claim(connection, now=now, now_s=0.0, limit=limit)
+                for connection in (one, other)
+            )
         return first + second
 
     def states(self) -> list[tuple[str, str | None, int]]:

@@ -15,6 +15,8 @@ from lbs import clock
 from lbs.connections import Role, database
 from offers.catalogue import Catalogue
 from offers.decider import Decider
+from offers.push_http import HttpTransport
+from offers.ssrf import AddressGuard
 from offers.worker import Worker
 from tests.support.api import HELSINKI, Api, TestTenant, running_api, settings_for, wait_for
 
@@ -143,6 +145,7 @@ def living(database_url: str, redis_url: str, **settings: Any) -> Iterator[Live]
             database=system,
             decider=Decider(database=system, catalogue=Catalogue(), book=api.services.codes),
             senders={},
+            transport=HttpTransport(guard=AddressGuard(allow_private=False)),
             unseal=bytes,
             now=clock.now,
             beat=lambda: None,

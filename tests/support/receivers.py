@@ -130,6 +130,11 @@ class Receiver:
         with self._lock:
             self._script.extend(faults)
 
+    def behave(self) -> None:
+        """Forget the faults that were not played."""
+        with self._lock:
+            self._script.clear()
+
     def next_fault(self) -> Fault | None:
         with self._lock:
             self.requests += 1

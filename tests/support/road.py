@@ -29,6 +29,8 @@ from offers.catalogue import Catalogue
 from offers.decider import Decider
 from offers.definition import CampaignDefinition
 from offers.lifecycle import move_campaign
+from offers.push_http import HttpTransport
+from offers.ssrf import AddressGuard
 from offers.store import create_campaign
 from offers.worker import Worker
 
@@ -181,6 +183,7 @@ def open_road(
     clock: Callable[[], datetime],
     sandbox: bool = False,
     senders: Mapping[ChannelType, PushSender] | None = None,
+    transport: HttpTransport | None = None,
     decides: bool = True,
 ) -> Iterator[Road]:
     """A road in a database of its own, with engine and (if it `decides`) worker running until the block ends."""
@@ -199,6 +202,7 @@ def open_road(
         database=database,
         decider=Decider(database=database, catalogue=Catalogue()),
         senders=senders,
+        transport=transport or HttpTransport(guard=AddressGuard(allow_private=True)),
         unseal=bytes,
         now=clock,
         beat=lambda: None,

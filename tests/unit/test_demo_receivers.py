@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lbs.demo.receivers import Arrival, Partner, PushService
-from offers.push import Address, ChannelType, Message, Sent
-from offers.push_status import Answer
+from offers.push import Address, Answer, ChannelType, Message, Sent
 from offers.push_webhook import WebhookSender
 from offers.push_webpush import VapidKey, WebPushSender
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lbs.demo.receivers import Receiver
-    from offers.push import Outcome
+    from offers.push import Outcome, PushSender
 
 NOW = datetime.now(UTC)
 SECRET = "whsec_" + base64.b64encode(b"a secret of the partner's own").decode()
@@ -33,27 +33,25 @@ MESSAGE = Message(
 )
 
 
-class Straight:
-    """A transport without a network: hands the request to a receiver, and keeps it."""
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A conversation with a receiver, without a network between: its one request, and its outcome."""
 
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.outcome: Outcome | None = None
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    outcome: Outcome
 
-    def origin(self, url: str) -> str:
-        assert url.startswith(self._receiver.origin)
-        return self._receiver.origin
 
-    def post(self, url: str, *, headers: dict[str, str], body: bytes) -> Answer:
-        path = url.removeprefix(self._receiver.origin)
-        given = {name.lower(): value for name, value in headers.items()}
-        self.requests.append((path, given, body))
-        status = self._receiver.take(path, given, body, NOW.timestamp())
-        return Answer(status=status, origin=self._receiver.origin)
-
-    def close(self) -> None:
-        pass
+def hold(receiver: Receiver, sender: PushSender, address: Address) -> Held:
+    talk = sender.attempt(MESSAGE, address, now=NOW)
+    request = next(talk)
+    path = request.url.removeprefix(receiver.origin)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    status = receiver.take(path, headers, request.body, NOW.timestamp())
+    with pytest.raises(StopIteration) as ended:
+        talk.send(Answer(status=status, origin=receiver.origin))
+    return Held(path=path, headers=headers, body=request.body, outcome=ended.value.value)
 
 
 @pytest.fixture
@@ -74,15 +72,11 @@ def partner(arrivals: list[Arrival]) -> Iterator[Partner]:
         yield partner
 
 
-def push(service: PushService, value: dict[str, Any], secret: bytes = b"the installation's") -> Straight:
-    transport = Straight(service)
+def push(service: PushService, value: dict[str, Any], secret: bytes = b"the installation's") -> Held:
     sender = WebPushSender(
-        key=VapidKey.derive(secret),
-        contact="mailto:operator@example.org",
-        transport=transport,  # type: ignore[arg-type]  # as much of one as the sender uses
+        key=VapidKey.derive(secret), contact="mailto:operator@example.org", origin=lambda _url: service.origin
     )
-    transport.outcome = sender.send(MESSAGE, Address(channel=ChannelType.WEBPUSH, value=value), now=NOW)
-    return transport
+    return hold(service, sender, Address(channel=ChannelType.WEBPUSH, value=value))
 
 
 def test_a_push_arrives_readable_and_knows_its_phone(push_service: PushService, arrivals: list[Arrival]) -> None:
@@ -124,11 +118,9 @@ def test_an_application_server_that_nobody_subscribed_to_is_refused(
     assert len(arrivals) == 1
 
 
-def webhook(partner: Partner, *secrets: str) -> Straight:
-    transport = Straight(partner)
+def webhook(partner: Partner, *secrets: str) -> Held:
     address = Address(channel=ChannelType.WEBHOOK, value={"url": partner.url, "secrets": list(secrets)})
-    WebhookSender(transport=transport).send(MESSAGE, address, now=NOW)  # type: ignore[arg-type]
-    return transport
+    return hold(partner, WebhookSender(), address)
 
 
 def test_a_signed_webhook_arrives(partner: Partner, arrivals: list[Arrival]) -> None:
@@ -151,7 +143,8 @@ def test_a_webhook_with_another_secret_is_refused(partner: Partner, arrivals: li
 
 
 def test_a_changed_body_is_refused(partner: Partner, arrivals: list[Arrival]) -> None:
-    path, headers, body = webhook(partner, SECRET).requests[0]
+    held = webhook(partner, SECRET)
+    path, headers, body = held.path, held.headers, held.body
     arrivals.clear()
     event = json.loads(body)
     event["data"]["title"] = "Champagne"
@@ -162,7 +155,8 @@ def test_a_changed_body_is_refused(partner: Partner, arrivals: list[Arrival]) ->
 
 
 def test_an_old_webhook_is_refused_as_replayed(partner: Partner, arrivals: list[Arrival]) -> None:
-    path, headers, body = webhook(partner, SECRET).requests[0]
+    held = webhook(partner, SECRET)
+    path, headers, body = held.path, held.headers, held.body
     arrivals.clear()
 
     assert partner.take(path, headers, body, NOW.timestamp() + 3_600) == 400

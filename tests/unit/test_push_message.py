@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from offers.push import Address, ChannelPaused, ChannelType, Message, Retry, Sent, Unknown
-from offers.push_status import Answer, StatusTable, outcome_of
+from offers.push import Address, Answer, ChannelPaused, ChannelType, Message, Retry, Sent, Unknown
+from offers.push_status import StatusTable, outcome_of
 from offers.push_webhook import STATUSES as WEBHOOK
 from offers.push_webpush import STATUSES as WEBPUSH
 
@@ -67,7 +67,7 @@ def test_a_status_of_no_class_says_nothing(status: int) -> None:
 
 
 def test_a_date_to_retry_after_is_measured_from_now() -> None:
-    answer = Answer(status=429, origin="https://p.example", retry_after="Fri, 01 May 2026 12:00:09 GMT")
+    answer = Answer(status=429, origin="https://p.example", headers={"retry-after": "Fri, 01 May 2026 12:00:09 GMT"})
     outcome = outcome_of(answer, WEBPUSH, now=NOON + timedelta(seconds=4))
     assert outcome == Retry(reason="rate_limited", after_s=5.0, detail="HTTP 429")
 
@@ -88,5 +88,6 @@ def test_refused_credentials_pause_the_origin_that_refused() -> None:
     ],
 )
 def test_the_providers_id_is_the_end_of_its_location(location: str | None, provider_id: str | None) -> None:
-    outcome = outcome_of(Answer(status=201, origin="https://p.example", location=location), WEBPUSH, now=NOON)
+    headers = {} if location is None else {"location": location}
+    outcome = outcome_of(Answer(status=201, origin="https://p.example", headers=headers), WEBPUSH, now=NOON)
     assert outcome == Sent(provider_id=provider_id, detail="HTTP 201")

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import http_ece
-import httpcore
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offers.errors import InvalidSubscriptionError
-from offers.push import Address, ChannelType, DeadAddress, Message, Refused, Sent, Urgency
+from offers.push import Address, Answer, ChannelType, DeadAddress, Message, Refused, Request, Sent, Urgency
 from offers.push_http import HttpTransport
 from offers.push_webpush import (
     MAX_CACHED_ORIGINS,
@@ -195,56 +194,24 @@ def test_senseless_settings_are_refused_at_start(wrong: dict[str, Any]) -> None:
         vapid(**wrong)
 
 
-class ScriptedNetwork(httpcore.NetworkBackend):
-    """Answers every request with 201, and keeps what was written."""
-
-    def __init__(self) -> None:
-        self.stream = ScriptedStream()
-
-    def connect_tcp(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
-        return self.stream
-
-
-class ScriptedStream(httpcore.NetworkStream):
-    def __init__(self) -> None:
-        self.written = b""
-        self.server_name: str | None = None
-
-    def read(self, *_: Any, **__: Any) -> bytes:
-        return b"HTTP/1.1 201 Created\r\nLocation: https://push.example/m/9\r\nContent-Length: 0\r\n\r\n"
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        del timeout
-        self.written += buffer
-
-    def close(self) -> None:
-        pass
-
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: Any = None) -> ScriptedStream:
-        del ssl_context, timeout
-        self.server_name = server_hostname
-        return self
-
-    def get_extra_info(self, info: str) -> Any:
-        del info
-
-
-def send(
+def attempt(
     *, expires_at: datetime, body: str = "until noon", value: dict[str, Any] = SUBSCRIPTION
-) -> tuple[Any, dict[str, str], ScriptedStream]:
-    network = ScriptedNetwork()
-    guard = AddressGuard(allow_private=False, resolver=lambda _host, _port: ["8.8.8.8"])
-    sender = WebPushSender(
-        key=KEY, contact="mailto:ops@shop.example", transport=HttpTransport(guard=guard, network=network)
-    )
+) -> tuple[Any, Request | None]:
+    """What came of an attempt whose request, which is answered too, was accepted."""
+    transport = HttpTransport(guard=AddressGuard(allow_private=False))
+    sender = WebPushSender(key=KEY, contact="mailto:ops@shop.example", origin=transport.origin)
     message = Message(
         message_id="m-1", title="Half price", body=body, data={}, expires_at=expires_at, urgency=Urgency.HIGH
     )
-    outcome = sender.send(message, Address(channel=ChannelType.WEBPUSH, value=value), now=NOON)
-    sender.close()
-    lines = network.stream.written.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
-    headers = {name.lower(): text for name, _, text in (line.partition(": ") for line in lines[1:])}
-    return outcome, headers, network.stream
+    talk = sender.attempt(message, Address(channel=ChannelType.WEBPUSH, value=value), now=NOON)
+    created = Answer(status=201, origin="https://push.example", headers={"location": "https://push.example/m/9"})
+    request = None
+    try:
+        request = next(talk)
+        talk.send(created)
+    except StopIteration as ended:
+        return ended.value, request
+    raise AssertionError("a second request")
 
 
 @pytest.mark.parametrize(
@@ -257,46 +224,49 @@ def send(
     ],
 )
 def test_the_push_service_keeps_it_until_the_offer_ends(left: timedelta, ttl: str) -> None:
-    _, headers, _ = send(expires_at=NOON + left)
-    assert headers["ttl"] == ttl
+    _, request = attempt(expires_at=NOON + left)
+    assert request is not None
+    assert request.headers["TTL"] == ttl
 
 
 def test_the_headers_are_those_of_the_rfcs() -> None:
-    outcome, headers, stream = send(expires_at=NOON + timedelta(hours=1))
+    outcome, request = attempt(expires_at=NOON + timedelta(hours=1))
     assert outcome == Sent(provider_id="9", detail="HTTP 201")
-    assert stream.server_name == "push.example"
-    assert headers["host"] == "push.example"
-    assert headers["content-encoding"] == "aes128gcm"
-    assert headers["topic"] == "m-1"
-    assert headers["urgency"] == "high"
+    assert request is not None
+    assert request.url == SUBSCRIPTION["endpoint"]
+    assert request.headers["Content-Encoding"] == "aes128gcm"
+    assert request.headers["Topic"] == "m-1"
+    assert request.headers["Urgency"] == "high"
 
 
 def test_the_largest_payload_fits_and_one_byte_more_is_refused() -> None:
     overhead = len(json.dumps({"id": "m-1", "title": "Half price", "body": "", "data": {}}, separators=(",", ":")))
     room = MAX_PLAINTEXT_BYTES - overhead
-    fits, headers, _ = send(expires_at=NOON, body="x" * room)
+    fits, request = attempt(expires_at=NOON, body="x" * room)
     assert isinstance(fits, Sent)
-    assert headers["content-length"] == "4096"
-    too_large, headers, _ = send(expires_at=NOON, body="x" * (room + 1))
+    assert request is not None
+    assert len(request.body) == 4096
+    too_large, request = attempt(expires_at=NOON, body="x" * (room + 1))
     assert isinstance(too_large, Refused)
-    assert headers == {}
+    assert request is None
 
 
 @pytest.mark.parametrize("value", BAD_SUBSCRIPTIONS)
 def test_a_malformed_subscription_is_dead(value: dict[str, Any]) -> None:
-    outcome, headers, _ = send(expires_at=NOON, value=value)
+    outcome, request = attempt(expires_at=NOON, value=value)
     assert isinstance(outcome, DeadAddress)
-    assert headers == {}
+    assert request is None
 
 
 def test_a_forbidden_endpoint_is_refused_before_anything_is_signed() -> None:
-    outcome, headers, _ = send(expires_at=NOON, value={**SUBSCRIPTION, "endpoint": "https://169.254.169.254/"})
+    outcome, request = attempt(expires_at=NOON, value={**SUBSCRIPTION, "endpoint": "https://169.254.169.254/"})
     assert isinstance(outcome, Refused)
     assert outcome.reason == "forbidden_address"
-    assert headers == {}
+    assert request is None
 
 
 def test_two_messages_share_no_key_and_no_salt() -> None:
-    bodies = [send(expires_at=NOON)[2].written.partition(b"\r\n\r\n")[2] for _ in range(2)]
+    requests = [attempt(expires_at=NOON)[1] for _ in range(2)]
+    bodies = [request.body for request in requests if request is not None]
     assert bodies[0][:16] != bodies[1][:16]
     assert bodies[0][21:86] != bodies[1][21:86]

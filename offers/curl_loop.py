@@ -1,0 +1,325 @@
+"""libcurl's multi interface in a thread of its own: many requests at once, over few connections.
+
+The thread waits for sockets and timers as libcurl asks (`curl_multi_socket_action`); requests come in through a queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+import pycurl
+
+from offers.errors import ForbiddenAddressError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from offers.ssrf import AddressGuard
+
+MAX_BODY_BYTES: Final = 4096
+CONNECTION_AGE_S: Final = 60
+"""A connection that was idle for longer is not used again: middle boxes forget such connections without a word."""
+IDLE_CONNECTIONS: Final = 256
+IDLE_HANDLES: Final = 512
+_LONGEST_WAIT_S: Final = 1.0
+
+
+class Failure(StrEnum):
+    """Why there is no answer."""
+
+    NOT_CONNECTED = "not_connected"
+    CONNECT_TIMEOUT = "connect_timeout"
+    FORBIDDEN = "forbidden"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+_NOT_CONNECTED: Final = {
+    pycurl.E_COULDNT_RESOLVE_HOST: "no_address",
+    pycurl.E_COULDNT_CONNECT: "refused",
+    pycurl.E_SSL_CONNECT_ERROR: "tls",
+    pycurl.E_PEER_FAILED_VERIFICATION: "certificate",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """One POST, and what came of it; `then` is called once, in the loop's thread."""
+
+    url: str = field(repr=False)
+    plain: bool
+    headers: Sequence[str] = field(repr=False)
+    sent: bytes = field(repr=False)
+    then: Callable[[Exchange], None] = field(repr=False)
+    status: int = 0
+    head: bytes = field(default=b"", repr=False)
+    body: bytearray = field(default_factory=bytearray, repr=False)
+    failure: Failure | None = None
+    detail: str = ""
+
+    def response_headers(self) -> dict[str, str]:
+        """Names in lower case; of several of one name the last."""
+        found = {}
+        for line in self.head.decode("latin-1").split("\r\n")[1:]:
+            name, colon, value = line.partition(":")
+            if colon:
+                found[name.strip().lower()] = value.strip()
+        return found
+
+
+class CurlLoop:
+    """Starts with the first exchange; `close` ends it. Safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        guard: AddressGuard,
+        connect_timeout_s: float,
+        total_timeout_s: float,
+        connections_per_host: int,
+        ca_file: str,
+        resolve: Mapping[str, Sequence[str]],
+    ) -> None:
+        self.guard = guard
+        self._connections_per_host = connections_per_host
+        self._static: list[tuple[int, Any]] = [
+            (pycurl.POST, 1),
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.CONNECTTIMEOUT_MS, round(connect_timeout_s * 1000)),
+            (pycurl.TIMEOUT_MS, round(total_timeout_s * 1000)),
+            (pycurl.FOLLOWLOCATION, 0),
+            (pycurl.PROXY, ""),
+            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
+            (pycurl.PIPEWAIT, 1),
+            (pycurl.HTTP09_ALLOWED, 0),
+            (pycurl.CAINFO, ca_file),
+            (pycurl.MAXAGE_CONN, CONNECTION_AGE_S),
+            (pycurl.DNS_CACHE_TIMEOUT, 0),
+            (pycurl.RESOLVE, [f"{where}:{','.join(addresses)}" for where, addresses in resolve.items()]),
+        ]
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._new: deque[Exchange] = deque()
+        self._wake_in: socket.socket | None = None
+        self._idle: list[_Handle] = []
+        self._busy: dict[pycurl.Curl, _Handle] = {}
+        self._timer_at_s: float | None = None
+
+    def start(self, exchange: Exchange) -> None:
+        """Begin an exchange; one that comes after the end is CLOSED at once."""
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._new.append(exchange)
+                if self._thread is None:
+                    wake_out, self._wake_in = socket.socketpair()
+                    for end in (wake_out, self._wake_in):
+                        end.setblocking(False)
+                    self._thread = threading.Thread(target=self._run, args=(wake_out,), name="push-http", daemon=True)
+                    self._thread.start()
+        if closed:
+            exchange.failure = Failure.CLOSED
+            exchange.then(exchange)
+        elif threading.current_thread() is not self._thread:
+            self._wake()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            thread = self._thread
+        if thread is not None:
+            self._wake()
+            thread.join()
+            assert self._wake_in is not None
+            self._wake_in.close()
+
+    def _wake(self) -> None:
+        assert self._wake_in is not None  # it comes with the thread
+        with contextlib.suppress(OSError):  # a full pipe wakes as well; a closed one has nobody to wake
+            self._wake_in.send(b"\0")
+
+    def _run(self, wake_out: socket.socket) -> None:
+        multi = pycurl.CurlMulti()
+        multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
+        multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, self._connections_per_host)
+        multi.setopt(pycurl.M_MAXCONNECTS, IDLE_CONNECTIONS)
+        with wake_out, selectors.DefaultSelector() as selector:
+            selector.register(wake_out, selectors.EVENT_READ)
+            multi.setopt(pycurl.M_SOCKETFUNCTION, _watch(selector))
+            multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+            while not self._closed:
+                self._begin_new(multi)
+                self._turn(multi, selector)
+                self._end_done(multi)
+            for handle in [*self._busy.values()]:
+                multi.remove_handle(handle.curl)
+                self._end(handle, Failure.LOST, "stopping")
+            for handle in self._idle:
+                handle.curl.close()
+            multi.close()
+        while self._new:
+            exchange = self._new.popleft()
+            exchange.failure = Failure.CLOSED
+            exchange.then(exchange)
+
+    def _set_timer(self, timeout_ms: int) -> None:
+        self._timer_at_s = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
+
+    def _begin_new(self, multi: pycurl.CurlMulti) -> None:
+        while self._new:
+            handle = self._idle.pop() if self._idle else _Handle(self.guard, self._static)
+            handle.prepare(self._new.popleft())
+            self._busy[handle.curl] = handle
+            multi.add_handle(handle.curl)
+
+    def _turn(self, multi: pycurl.CurlMulti, selector: selectors.BaseSelector) -> None:
+        """Wait for a socket, the timer or a new exchange, and let libcurl act."""
+        wait_s = _LONGEST_WAIT_S
+        if self._timer_at_s is not None:
+            wait_s = min(wait_s, max(0.0, self._timer_at_s - time.monotonic()))
+        for key, events in selector.select(wait_s):
+            if isinstance(key.fileobj, socket.socket):  # ours: libcurl's are known by their numbers
+                with contextlib.suppress(BlockingIOError):
+                    key.fileobj.recv(65536)
+                continue
+            mask = (pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0) | (
+                pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
+            )
+            multi.socket_action(key.fd, mask)
+        if self._timer_at_s is not None and self._timer_at_s <= time.monotonic():
+            self._timer_at_s = None
+            multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _end_done(self, multi: pycurl.CurlMulti) -> None:
+        more = 1
+        while more:
+            more, good, bad = multi.info_read(128)
+            for curl in good:
+                multi.remove_handle(curl)
+                self._end(self._busy[curl], None, "")
+            for curl, code, _ in bad:
+                multi.remove_handle(curl)
+                handle = self._busy[curl]
+                self._end(handle, *handle.failure(code))
+
+    def _end(self, handle: _Handle, failure: Failure | None, detail: str) -> None:
+        del self._busy[handle.curl]
+        exchange = handle.take(failure, detail)
+        if len(self._idle) < IDLE_HANDLES and not self._closed:
+            self._idle.append(handle)
+        else:
+            handle.curl.close()
+        exchange.then(exchange)
+
+
+def _watch(selector: selectors.BaseSelector) -> Callable[..., None]:
+    events = {
+        pycurl.POLL_IN: selectors.EVENT_READ,
+        pycurl.POLL_OUT: selectors.EVENT_WRITE,
+        pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
+    }
+
+    def watch(what: int, fd: int, _multi: object, _data: object) -> None:
+        if what == pycurl.POLL_REMOVE:
+            with contextlib.suppress(KeyError, ValueError):
+                selector.unregister(fd)
+            return
+        try:
+            selector.modify(fd, events[what])
+        except KeyError:
+            selector.register(fd, events[what])
+
+    return watch
+
+
+class _Handle:
+    """One easy handle, used again and again: only what differs between requests is set anew."""
+
+    def __init__(self, guard: AddressGuard, static: Sequence[tuple[int, Any]]) -> None:
+        self.curl = pycurl.Curl()
+        self._guard = guard
+        self._exchange: Exchange | None = None
+        self._forbidden = ""
+        self._made: list[socket.socket] = []
+        self._head = BytesIO()
+        for option, value in static:
+            self.curl.setopt(option, value)
+        self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._write)
+
+    def prepare(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._forbidden = ""
+        self._head = BytesIO()
+        self.curl.setopt(pycurl.URL, exchange.url)
+        self.curl.setopt(pycurl.HTTPHEADER, [*exchange.headers, "Accept:", "Expect:", "User-Agent: lbs"])
+        self.curl.setopt(pycurl.POSTFIELDS, exchange.sent)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
+
+    def take(self, failure: Failure | None, detail: str) -> Exchange:
+        exchange = self._exchange
+        assert exchange is not None  # a busy handle has one
+        self._exchange = None
+        while self._made:
+            self._made.pop().close()  # libcurl works with a copy of its own
+        exchange.failure, exchange.detail = failure, detail
+        if failure is None:
+            exchange.status = self.curl.getinfo(pycurl.RESPONSE_CODE)
+            exchange.head = self._head.getvalue()
+        return exchange
+
+    def failure(self, code: int) -> tuple[Failure | None, str]:
+        """What an error of libcurl means: whether anything can have arrived."""
+        if self.curl.getinfo(pycurl.RESPONSE_CODE) >= _FIRST_FINAL_STATUS and self._head.getvalue().endswith(
+            b"\r\n\r\n"
+        ):
+            return None, ""  # the status has arrived, and it alone decides; a long or broken body costs the connection
+        if code in _NOT_CONNECTED:
+            if self._forbidden:
+                return Failure.FORBIDDEN, self._forbidden
+            return Failure.NOT_CONNECTED, _NOT_CONNECTED[code]
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            left = self.curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
+            return (Failure.TIMEOUT if left else Failure.CONNECT_TIMEOUT), "timeout"
+        return Failure.LOST, f"curl {code}"
+
+    def _write(self, chunk: bytes) -> int | None:
+        exchange = self._exchange
+        if exchange is None or len(exchange.body) + len(chunk) > MAX_BODY_BYTES:
+            return 0  # ends the transfer: an answer need not be long
+        exchange.body += chunk
+        return None
+
+    def _open(self, _purpose: int, address: tuple[int, int, int, tuple[Any, ...]]) -> socket.socket | int:
+        """Asked by libcurl for a socket to an address: the last moment to say no, and nobody can change it any more."""
+        family, kind, protocol, where = address
+        try:
+            assert self._exchange is not None  # only a busy handle connects
+            self._guard.check_address(_text(where[0]), plain=self._exchange.plain)
+        except ForbiddenAddressError as error:
+            self._forbidden = str(error)
+            return int(pycurl.SOCKET_BAD)
+        made = socket.socket(family, kind, protocol)
+        self._made.append(made)
+        return made
+
+
+_FIRST_FINAL_STATUS: Final = 200
+
+
+def _text(host: str | bytes) -> str:
+    return host.decode("ascii") if isinstance(host, bytes) else host

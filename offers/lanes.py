@@ -1,0 +1,99 @@
+"""How much may be under way at once, and to whom: one lane a provider's app, a push service, a receiver's host.
+
+Without lanes one receiver that takes ten seconds to answer would soon have all messages in flight waiting for it. Pure:
+the clock is an argument. A worker has lanes of its own, and asks from its own thread only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from offers.push import ChannelType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_PAUSE_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneLimit:
+    """What one lane takes."""
+
+    in_flight: int
+    per_s: float | None = None
+
+
+LIMITS: Final[Mapping[ChannelType, LaneLimit]] = {
+    ChannelType.WEBHOOK: LaneLimit(in_flight=32),
+    ChannelType.WEBPUSH: LaneLimit(in_flight=128),
+    ChannelType.APNS: LaneLimit(in_flight=256),
+    # 600,000 a minute is the default quota of a project: Firebase, "Understanding message delivery quotas"
+    ChannelType.FCM: LaneLimit(in_flight=256, per_s=9_000),
+}
+
+
+@dataclass(slots=True)
+class _Lane:
+    limit: LaneLimit
+    in_flight: int = 0
+    tokens: float = 0.0
+    filled_s: float = 0.0
+    closed_until_s: float = 0.0
+
+    def is_open(self, now_s: float) -> bool:
+        if now_s < self.closed_until_s or self.in_flight >= self.limit.in_flight:
+            return False
+        if self.limit.per_s is None:
+            return True
+        full = float(self.limit.in_flight)
+        self.tokens = min(full, self.tokens + (now_s - self.filled_s) * self.limit.per_s)
+        self.filled_s = now_s
+        return self.tokens >= 1.0
+
+
+class Lanes:
+    """The lanes that something is under way in, or that are closed."""
+
+    def __init__(self, limits: Mapping[ChannelType, LaneLimit] = LIMITS) -> None:
+        self._limits = limits
+        self._lanes: dict[str, _Lane] = {}
+
+    def closed(self, now_s: float) -> list[str]:
+        """Those that take nothing now; forgets what is empty and open."""
+        for name in [name for name, lane in self._lanes.items() if self._is_idle(lane, now_s)]:
+            del self._lanes[name]
+        return sorted(name for name, lane in self._lanes.items() if not lane.is_open(now_s))
+
+    def enter(self, name: str, channel: ChannelType, now_s: float) -> bool:
+        """Takes a place if there is one; `leave` gives it back."""
+        limit = self._limits.get(channel)
+        if limit is None:
+            return True
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = _Lane(limit, tokens=float(limit.in_flight), filled_s=now_s)
+        if not lane.is_open(now_s):
+            return False
+        lane.in_flight += 1
+        lane.tokens -= 1.0
+        return True
+
+    def leave(self, name: str) -> None:
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.in_flight -= 1
+
+    def close(self, name: str, *, until_s: float, now_s: float) -> None:
+        """Nothing more goes this way until then, or MAX_PAUSE_S from now: whoever asks for a year gets five minutes."""
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.closed_until_s = max(lane.closed_until_s, min(until_s, now_s + MAX_PAUSE_S))
+
+    @staticmethod
+    def _is_idle(lane: _Lane, now_s: float) -> bool:
+        if lane.in_flight or now_s < lane.closed_until_s:
+            return False
+        full = float(lane.limit.in_flight)
+        return lane.limit.per_s is None or lane.tokens + (now_s - lane.filled_s) * lane.limit.per_s >= full

@@ -27,6 +27,7 @@ COMMAND_MODULES: Final = (
     "exports",
     "explain",
     "doctor",
+    "dead_letters",
     "bench",
 )
 """Modules of `lbs.commands`; each has `register(app)`. To add a command, add its module here."""

@@ -295,7 +295,7 @@ def finish(connection: sa.Connection, batch: Sequence[Finished], *, now: datetim
         queries("offers")["finish"],
         {
             "notification_ids": [finished.claimed.notification_id for finished in done],
-            "attempts": [finished.claimed.attempts for finished in done],
+            "attempts_each": [finished.claimed.attempts for finished in done],
             "states": [finished.state.value for finished in done],
             "reasons": [finished.reason for finished in done],
             "times": [finished.not_before for finished in done],

@@ -101,7 +101,7 @@ SET state = f.state, reason = f.reason, not_before = coalesce(f.not_before, n.no
     outcome_unknown = n.outcome_unknown OR f.outcome_unknown,
     sent_at = CASE WHEN f.state IN ('sent', 'delivered') THEN :now ELSE n.sent_at END,
     delivered_at = CASE WHEN f.state = 'delivered' THEN :now ELSE n.delivered_at END
-FROM unnest(CAST(:notification_ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:states AS text[]),
+FROM unnest(CAST(:notification_ids AS bigint[]), CAST(:attempts_each AS integer[]), CAST(:states AS text[]),
             CAST(:reasons AS text[]), CAST(:times AS timestamptz[]), CAST(:unknown AS boolean[]))
     AS f(notification_id, attempts, state, reason, not_before, outcome_unknown)
 WHERE n.notification_id = f.notification_id AND n.state = 'sending' AND n.attempts = f.attempts
@@ -129,3 +129,31 @@ FROM offers.notifications
 WHERE device_id = ANY(CAST(:device_ids AS bigint[])) AND inbox_seq > :after AND expires_at > :now
 ORDER BY inbox_seq
 LIMIT 1000
+
+-- name: dead_letters
+SELECT n.campaign_id, n.channel, n.reason, count(*) AS messages,
+       count(*) FILTER (WHERE n.expires_at > :now AND coalesce(h.status, 'active') = 'active'
+                          AND (n.decision_id IS NULL OR r.state IN ('held', 'confirmed'))) AS replayable,
+       max(n.not_before) AS last_at
+FROM offers.notifications AS n
+LEFT JOIN offers.channels AS h ON h.channel_id = n.channel_id
+LEFT JOIN offers.reservations AS r ON r.decision_id = n.decision_id
+WHERE n.tenant_id = :tenant_id AND n.state = 'failed'
+  AND n.campaign_id = coalesce(CAST(:campaign_id AS bigint), n.campaign_id)
+  AND n.channel = coalesce(CAST(:channel AS text), n.channel)
+  AND n.reason = coalesce(CAST(:reason AS text), n.reason)
+GROUP BY n.campaign_id, n.channel, n.reason
+ORDER BY n.campaign_id, n.channel, n.reason
+
+-- name: replay_dead_letters
+-- attempts go on counting: an attempt that ended long ago must not be taken for the new one
+UPDATE offers.notifications AS n
+SET state = 'queued', not_before = :now, slot_at = NULL
+WHERE n.tenant_id = :tenant_id AND n.state = 'failed' AND n.expires_at > :now
+  AND n.campaign_id = coalesce(CAST(:campaign_id AS bigint), n.campaign_id)
+  AND n.channel = coalesce(CAST(:channel AS text), n.channel)
+  AND n.reason = coalesce(CAST(:reason AS text), n.reason)
+  AND NOT EXISTS (SELECT FROM offers.channels AS h WHERE h.channel_id = n.channel_id AND h.status <> 'active')
+  AND (n.decision_id IS NULL
+       OR EXISTS (SELECT FROM offers.reservations AS r
+                  WHERE r.decision_id = n.decision_id AND r.state IN ('held', 'confirmed')))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ import sqlalchemy as sa
 
 from geofences.places import ALWAYS
 from lbs import clock
+from offers.dead_letters import Which, dead_letters, replay
+from offers.lanes import LIMITS
 from offers.push import ChannelType
 from offers.push_http import HttpTransport
 from offers.push_webhook import WebhookSender
@@ -164,6 +166,56 @@ def test_consent_withdrawn_after_the_decision_stops_the_message(phones: Phones) 
         "SELECT state, reason FROM offers.notifications WHERE channel = 'webhook'", [("suppressed", "no_consent")]
     )
     assert phones.hook.requests == 1
+
+
+def test_what_failed_for_good_goes_again_by_command_while_its_offer_lasts(phones: Phones) -> None:
+    phones.push.misbehave(Respond(status=400))
+    phones.road.report(phones.device("anna", "webpush"), HELSINKI)
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webpush", "failed")])
+    which = Which(tenant_id=phones.road.tenant_id)
+    with phones.road.database.begin() as connection:
+        (dead,) = dead_letters(connection, which, now=clock.now())
+        assert (dead.channel, dead.reason, dead.messages, dead.replayable) == ("webpush", "bad_request", 1, 1)
+        for other in (replace(which, channel=ChannelType.WEBHOOK), replace(which, reason="gone")):
+            assert replay(connection, other, now=clock.now()) == 0
+        assert replay(connection, which, now=clock.now()) == 1
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webpush", "sent")])
+    assert len({message.message_id for message in phones.push.received}) == 1
+    assert len(phones.push.received) == 2
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        "UPDATE offers.notifications SET expires_at = created_at",
+        "UPDATE offers.channels SET status = 'dead'",
+        "UPDATE offers.reservations SET state = 'released', release_reason = 'refused'",
+    ],
+)
+def test_what_nobody_could_use_any_more_is_not_sent_again(phones: Phones, spoiled: str) -> None:
+    phones.push.misbehave(Respond(status=400))
+    phones.road.report(phones.device("anna", "webpush"), HELSINKI)
+    phones.road.eventually(STATES, [("inbox", "sent"), ("webpush", "failed")])
+    which = Which(tenant_id=phones.road.tenant_id)
+    with phones.road.database.begin() as connection:
+        connection.execute(sa.text(spoiled))
+        (dead,) = dead_letters(connection, which, now=clock.now())
+        assert (dead.messages, dead.replayable) == (1, 0)
+        assert replay(connection, which, now=clock.now()) == 0
+
+
+def test_a_receiver_that_is_slow_holds_up_nobody_else(phones: Phones) -> None:
+    lane = LIMITS[ChannelType.WEBHOOK].in_flight
+    phones.hook.misbehave(*[Slow(seconds=30)] * lane)
+    slow = [phones.device(f"slow-{n}", "webhook") for n in range(lane + 20)]
+    for device_id in slow:
+        phones.road.report(device_id, HELSINKI)
+    phones.road.eventually("SELECT count(*) FROM offers.notifications WHERE channel = 'webhook'", [(lane + 20,)])
+    phones.road.report(phones.device("quick", "webpush"), HELSINKI)
+    phones.road.eventually("SELECT state FROM offers.notifications WHERE channel = 'webpush'", [("sent",)])
+    assert phones.push.requests == 1
+    waiting = phones.road.rows("SELECT max(attempts) FROM offers.notifications WHERE channel = 'webhook'")
+    assert waiting[0][0] >= 1
 
 
 def _make_due(road: Road) -> None:

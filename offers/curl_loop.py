@@ -1,15 +1,14 @@
 """libcurl's multi interface in a thread of its own: many requests at once, over few connections.
 
-The thread waits for sockets and timers as libcurl asks (`curl_multi_socket_action`); requests come in through a queue.
+The thread waits for libcurl's sockets and timers, and for new requests, which come in through a queue.
 """
 
 from __future__ import annotations
 
 import contextlib
-import selectors
+import select
 import socket
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -30,7 +29,10 @@ CONNECTION_AGE_S: Final = 60
 """A connection that was idle for longer is not used again: middle boxes forget such connections without a word."""
 IDLE_CONNECTIONS: Final = 256
 IDLE_HANDLES: Final = 512
+CONNECTIONS: Final = 512
+"""At once, to all hosts: select(2) knows no file above 1,024."""
 _LONGEST_WAIT_S: Final = 1.0
+_RESOLVER_POLL_S: Final = 0.01
 
 
 class Failure(StrEnum):
@@ -115,7 +117,6 @@ class CurlLoop:
         self._wake_in: socket.socket | None = None
         self._idle: list[_Handle] = []
         self._busy: dict[pycurl.Curl, _Handle] = {}
-        self._timer_at_s: float | None = None
 
     def start(self, exchange: Exchange) -> None:
         """Begin an exchange; one that comes after the end is CLOSED at once."""
@@ -156,15 +157,15 @@ class CurlLoop:
         multi = pycurl.CurlMulti()
         multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
         multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, self._connections_per_host)
+        multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, CONNECTIONS)
         multi.setopt(pycurl.M_MAXCONNECTS, IDLE_CONNECTIONS)
-        with wake_out, selectors.DefaultSelector() as selector:
-            selector.register(wake_out, selectors.EVENT_READ)
-            multi.setopt(pycurl.M_SOCKETFUNCTION, _watch(selector))
-            multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        with wake_out:
             while not self._closed:
                 self._begin_new(multi)
-                self._turn(multi, selector)
+                multi.perform()
                 self._end_done(multi)
+                if not self._new:
+                    self._wait(multi, wake_out)
             for handle in [*self._busy.values()]:
                 multi.remove_handle(handle.curl)
                 self._end(handle, Failure.LOST, "stopping")
@@ -176,9 +177,6 @@ class CurlLoop:
             exchange.failure = Failure.CLOSED
             exchange.then(exchange)
 
-    def _set_timer(self, timeout_ms: int) -> None:
-        self._timer_at_s = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
-
     def _begin_new(self, multi: pycurl.CurlMulti) -> None:
         while self._new:
             handle = self._idle.pop() if self._idle else _Handle(self.guard, self._static)
@@ -186,23 +184,17 @@ class CurlLoop:
             self._busy[handle.curl] = handle
             multi.add_handle(handle.curl)
 
-    def _turn(self, multi: pycurl.CurlMulti, selector: selectors.BaseSelector) -> None:
-        """Wait for a socket, the timer or a new exchange, and let libcurl act."""
-        wait_s = _LONGEST_WAIT_S
-        if self._timer_at_s is not None:
-            wait_s = min(wait_s, max(0.0, self._timer_at_s - time.monotonic()))
-        for key, events in selector.select(wait_s):
-            if isinstance(key.fileobj, socket.socket):  # ours: libcurl's are known by their numbers
-                with contextlib.suppress(BlockingIOError):
-                    key.fileobj.recv(65536)
-                continue
-            mask = (pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0) | (
-                pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
-            )
-            multi.socket_action(key.fd, mask)
-        if self._timer_at_s is not None and self._timer_at_s <= time.monotonic():
-            self._timer_at_s = None
-            multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+    def _wait(self, multi: pycurl.CurlMulti, wake_out: socket.socket) -> None:
+        """Until a socket or a timer of libcurl's is due, or somebody brings a new exchange."""
+        reads, writes, _ = multi.fdset()
+        timer_ms = multi.timeout()
+        wait_s = _LONGEST_WAIT_S if timer_ms < 0 else min(_LONGEST_WAIT_S, timer_ms / 1000)
+        if self._busy and not reads and not writes:
+            wait_s = min(wait_s, _RESOLVER_POLL_S)  # names are looked up in threads of libcurl's own
+        ready, _, _ = select.select([wake_out, *reads], writes, [], wait_s)
+        if wake_out in ready:
+            with contextlib.suppress(BlockingIOError):
+                wake_out.recv(65536)
 
     def _end_done(self, multi: pycurl.CurlMulti) -> None:
         more = 1
@@ -224,26 +216,6 @@ class CurlLoop:
         else:
             handle.curl.close()
         exchange.then(exchange)
-
-
-def _watch(selector: selectors.BaseSelector) -> Callable[..., None]:
-    events = {
-        pycurl.POLL_IN: selectors.EVENT_READ,
-        pycurl.POLL_OUT: selectors.EVENT_WRITE,
-        pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
-    }
-
-    def watch(what: int, fd: int, _multi: object, _data: object) -> None:
-        if what == pycurl.POLL_REMOVE:
-            with contextlib.suppress(KeyError, ValueError):
-                selector.unregister(fd)
-            return
-        try:
-            selector.modify(fd, events[what])
-        except KeyError:
-            selector.register(fd, events[what])
-
-    return watch
 
 
 class _Handle:

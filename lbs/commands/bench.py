@@ -62,6 +62,35 @@ def decide(*, as_json: Json = False) -> None:
     answer(result, as_json=as_json, text="\n".join(lines))
 
 
+@bench.command()
+def delivery(
+    *,
+    messages: Annotated[int, typer.Option(min=100, max=100_000, help="Messages a round and channel.")] = 4_000,
+    as_json: Json = False,
+) -> None:
+    """Measure delivering: messages a second by channel beside bare HTTP clients, and latency under load."""
+    from lbs.bench.delivery import run  # noqa: PLC0415
+    from lbs.bench.home import bench_home  # noqa: PLC0415
+
+    with bench_home(Settings().home.resolve() / "bench") as home:
+        result = run(home, messages=messages, say=say)
+    result["machine"] = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    lines = ["| channel | messages/s of a core | fastest bare client | ratio |", "|---|--:|--:|--:|"]
+    for channel, found in result["senders"].items():
+        lines.append(
+            f"| {channel} | {found['per_core_s']:,.0f} | {found['peer']}:"
+            f" {found['bare_per_core_s'][found['peer']]:,.0f} | {found['ratio']:.0%} |"
+        )
+    outbox = result["outbox"]
+    lines.append(f"| webhooks through the outbox | {outbox['per_core_s']:,.0f} | | |")
+    latency = result["latency"]
+    lines.append(f"\nEncrypting a Web Push takes {result['encrypt_us']:.0f} us of a core.")
+    lines.append(f"\nPosition to delivery, of {latency['most_per_s']:,.0f} deliveries/s at most:\n")
+    lines += ["| load | p50 ms | p99 ms |", "|--:|--:|--:|"]
+    lines += [f"| {share} | {found['p50']:.1f} | {found['p99']:.1f} |" for share, found in latency["at"].items()]
+    answer(result, as_json=as_json, text="\n".join(lines))
+
+
 def _table(result: dict[str, Any]) -> str:
     """Markdown, as the README shows it."""
     lines = ["| what | positions/s | floor | ratio |", "|---|--:|--:|--:|"]

@@ -65,18 +65,9 @@ class Exchange:
     then: Callable[[Exchange], None] = field(repr=False)
     status: int = 0
     head: bytes = field(default=b"", repr=False)
-    body: bytearray = field(default_factory=bytearray, repr=False)
+    body: bytes = field(default=b"", repr=False)
     failure: Failure | None = None
     detail: str = ""
-
-    def response_headers(self) -> dict[str, str]:
-        """Names in lower case; of several of one name the last."""
-        found = {}
-        for line in self.head.decode("latin-1").split("\r\n")[1:]:
-            name, colon, value = line.partition(":")
-            if colon:
-                found[name.strip().lower()] = value.strip()
-        return found
 
 
 class CurlLoop:
@@ -96,6 +87,7 @@ class CurlLoop:
         self._connections_per_host = connections_per_host
         self._static: list[tuple[int, Any]] = [
             (pycurl.POST, 1),
+            (pycurl.USERAGENT, "lbs"),
             (pycurl.NOSIGNAL, 1),
             (pycurl.CONNECTTIMEOUT_MS, round(connect_timeout_s * 1000)),
             (pycurl.TIMEOUT_MS, round(total_timeout_s * 1000)),
@@ -232,15 +224,16 @@ class _Handle:
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._write)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
 
     def prepare(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._forbidden = ""
-        self._head = BytesIO()
+        self._head.seek(0)
+        self._head.truncate()
         self.curl.setopt(pycurl.URL, exchange.url)
-        self.curl.setopt(pycurl.HTTPHEADER, [*exchange.headers, "Accept:", "Expect:", "User-Agent: lbs"])
+        self.curl.setopt(pycurl.HTTPHEADER, exchange.headers)
         self.curl.setopt(pycurl.POSTFIELDS, exchange.sent)
-        self.curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
 
     def take(self, failure: Failure | None, detail: str) -> Exchange:
         exchange = self._exchange

@@ -34,6 +34,12 @@ LIMITS: Final[Mapping[ChannelType, LaneLimit]] = {
 }
 
 
+FIRST_ROOM: Final = min(limit.in_flight for limit in LIMITS.values())
+"""What a lane takes at first, of which nothing is under way."""
+WORTH_A_LOOK: Final = 4
+"""A lane is looked for again when a quarter of it is free: messages are claimed by the handful, not one by one."""
+
+
 @dataclass(slots=True)
 class _Lane:
     limit: LaneLimit
@@ -42,15 +48,17 @@ class _Lane:
     filled_s: float = 0.0
     closed_until_s: float = 0.0
 
-    def is_open(self, now_s: float) -> bool:
-        if now_s < self.closed_until_s or self.in_flight >= self.limit.in_flight:
-            return False
-        if self.limit.per_s is None:
-            return True
-        full = float(self.limit.in_flight)
-        self.tokens = min(full, self.tokens + (now_s - self.filled_s) * self.limit.per_s)
-        self.filled_s = now_s
-        return self.tokens >= 1.0
+    def room(self, now_s: float) -> int:
+        """How many more it takes now."""
+        if now_s < self.closed_until_s:
+            return 0
+        left = self.limit.in_flight - self.in_flight
+        if self.limit.per_s is not None:
+            full = float(self.limit.in_flight)
+            self.tokens = min(full, self.tokens + (now_s - self.filled_s) * self.limit.per_s)
+            self.filled_s = now_s
+            left = min(left, int(self.tokens))
+        return max(left, 0)
 
 
 class Lanes:
@@ -60,11 +68,16 @@ class Lanes:
         self._limits = limits
         self._lanes: dict[str, _Lane] = {}
 
-    def closed(self, now_s: float) -> list[str]:
-        """Those that take nothing now; forgets what is empty and open."""
-        for name in [name for name, lane in self._lanes.items() if self._is_idle(lane, now_s)]:
-            del self._lanes[name]
-        return sorted(name for name, lane in self._lanes.items() if not lane.is_open(now_s))
+    def rooms(self, now_s: float) -> dict[str, int]:
+        """How many more each takes; one that is not named takes FIRST_ROOM. Forgets what is empty and open."""
+        found: dict[str, int] = {}
+        for name, lane in list(self._lanes.items()):
+            room = lane.room(now_s)
+            if lane.in_flight == 0 and room == lane.limit.in_flight:
+                del self._lanes[name]
+            else:
+                found[name] = room if room * WORTH_A_LOOK >= lane.limit.in_flight else 0
+        return found
 
     def enter(self, name: str, channel: ChannelType, now_s: float) -> bool:
         """Takes a place if there is one; `leave` gives it back."""
@@ -74,7 +87,7 @@ class Lanes:
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = _Lane(limit, tokens=float(limit.in_flight), filled_s=now_s)
-        if not lane.is_open(now_s):
+        if lane.room(now_s) == 0:
             return False
         lane.in_flight += 1
         lane.tokens -= 1.0
@@ -90,10 +103,3 @@ class Lanes:
         lane = self._lanes.get(name)
         if lane is not None:
             lane.closed_until_s = max(lane.closed_until_s, min(until_s, now_s + MAX_PAUSE_S))
-
-    @staticmethod
-    def _is_idle(lane: _Lane, now_s: float) -> bool:
-        if lane.in_flight or now_s < lane.closed_until_s:
-            return False
-        full = float(lane.limit.in_flight)
-        return lane.limit.per_s is None or lane.tokens + (now_s - lane.filled_s) * lane.limit.per_s >= full

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ from offers import ledger, rules
 from offers.catalogue import hours_of
 from offers.definition import CampaignDefinition, QuietPolicy
 from offers.facts import OwnQuietTimes
+from offers.lanes import FIRST_ROOM
 from offers.messages import to_message
 from offers.model import CampaignStatus, NotificationState, ReservationState
 from offers.pacing import is_paced, lock_rates, put_back, take_slot
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from offers.lanes import Lanes
     from offers.schedule import WindowAnswer
+    from offers.windows import Schedule
 
 LEASE = timedelta(seconds=60)
 """Longer than any attempt may take: connect, write and read time limits together."""
@@ -90,16 +92,26 @@ class Finished:
     dead_address: bool = False
 
 
+class Known(NamedTuple):
+    """What messages of one campaign have in common."""
+
+    version: int
+    definition: CampaignDefinition
+    schedule: Schedule
+
+
 @dataclass(slots=True)
 class Definitions:
     """Campaigns' definitions, each read once a version: a thousand messages of one campaign need it once."""
 
-    _known: dict[int, tuple[int, CampaignDefinition]] = field(default_factory=dict)
+    _known: dict[int, Known] = field(default_factory=dict)
 
     def learn(self, connection: sa.Connection, rows: Sequence[Any]) -> None:
         """Reads those of these claimed rows that are not known yet."""
         missing = {
-            row.campaign_id for row in rows if self._known.get(row.campaign_id, (None, None))[0] != row.campaign_version
+            row.campaign_id
+            for row in rows
+            if row.campaign_id not in self._known or self._known[row.campaign_id].version != row.campaign_version
         }
         if not missing:
             return
@@ -108,10 +120,11 @@ class Definitions:
             missing = {row.campaign_id for row in rows}
         named = {"campaign_ids": sorted(missing)}
         for row in connection.execute(queries("offers")["definitions_of"], named):
-            self._known[row.campaign_id] = (row.version, CampaignDefinition.model_validate(row.definition))
+            definition = CampaignDefinition.model_validate(row.definition)
+            self._known[row.campaign_id] = Known(row.version, definition, definition.windows.schedule())
 
-    def __getitem__(self, campaign_id: int) -> CampaignDefinition:
-        return self._known[campaign_id][1]
+    def __getitem__(self, campaign_id: int) -> Known:
+        return self._known[campaign_id]
 
 
 class Claims:
@@ -132,16 +145,23 @@ class Claims:
         claimed: list[Claimed] = []
         for _ in range(PARKED_AT_MOST):
             named = {"now": now, "limit": limit - len(claimed), "lease_until": now + LEASE}
-            closed = {"campaign_ids": sorted(rates), "closed_lanes": self._lanes.closed(now_s)}
-            rows = connection.execute(queries("offers")["claim_due"], named | closed).all()
+            rooms = self._lanes.rooms(now_s)
+            ways = {
+                "campaign_ids": sorted(rates),
+                "closed_lanes": [lane for lane, room in rooms.items() if room == 0],
+                "lanes": list(rooms),
+                "rooms": list(rooms.values()),
+                "first_room": FIRST_ROOM,
+            }
+            rows = connection.execute(queries("offers")["claim_due"], named | ways).all()
             self._definitions.learn(connection, rows)
             parked: list[tuple[int, datetime]] = []
             deferred: list[tuple[int, datetime]] = []
             crowded: list[int] = []
             for row in rows:
-                definition = self._definitions[row.campaign_id]
-                message = _claimed(row, definition, now, self._unseal)
-                until = None if message.unsendable else _quiet_until(row, definition, now)
+                known = self._definitions[row.campaign_id]
+                message = _claimed(row, known, now, self._unseal)
+                until = None if message.unsendable else _quiet_until(row, known.definition, now)
                 if until is not None:
                     deferred.append((row.notification_id, until))
                     continue
@@ -174,7 +194,7 @@ def reclaim(connection: sa.Connection, *, now: datetime) -> int:
     return connection.execute(queries("offers")["reclaim"], {"now": now}).rowcount
 
 
-def _claimed(row: Any, definition: CampaignDefinition, now: datetime, unseal: Callable[[bytes], bytes]) -> Claimed:
+def _claimed(row: Any, known: Known, now: datetime, unseal: Callable[[bytes], bytes]) -> Claimed:
     address = dict(row.address or {})
     if row.secrets:
         address["secrets"] = [unseal(bytes(secret)).decode() for secret in row.secrets]
@@ -192,25 +212,25 @@ def _claimed(row: Any, definition: CampaignDefinition, now: datetime, unseal: Ca
         expires_at=row.expires_at,
         message=to_message(row.notification_id, row.payload, expires_at=row.expires_at, created_at=row.created_at),
         address=Address(channel=ChannelType(row.channel), value=address),
-        unsendable=_why_not(row, definition, now),
+        unsendable=_why_not(row, known, now),
     )
 
 
-def _why_not(row: Any, definition: CampaignDefinition, now: datetime) -> tuple[NotificationState, str] | None:
+def _why_not(row: Any, known: Known, now: datetime) -> tuple[NotificationState, str] | None:
     """Asks again, because the world may have moved on since the decision."""
     state = NotificationState
     if row.expires_at <= now:
         return state.EXPIRED, "too_late"
-    if row.decision_id is not None and (over := _over(row, definition, now)) is not None:
+    if row.decision_id is not None and (over := _over(row, known.schedule, now)) is not None:
         return over
     if not row.push_consent:
         return state.SUPPRESSED, "no_consent"
     if row.channel != ChannelType.INBOX and row.channel_status != ChannelStatus.ACTIVE:
         return state.FAILED, "dead_address"
-    quiet = _quiet(row, definition, now)
+    quiet = _quiet(row, known.definition, now)
     if quiet is not None and quiet.live:
         late = quiet.next_change is None or quiet.next_change >= row.expires_at
-        if late or definition.quiet_hours.policy is not QuietPolicy.DEFER:
+        if late or known.definition.quiet_hours.policy is not QuietPolicy.DEFER:
             return state.SUPPRESSED, "quiet_hours"
     return None
 
@@ -230,7 +250,7 @@ def _quiet_until(row: Any, definition: CampaignDefinition, now: datetime) -> dat
     return quiet.next_change if quiet is not None and quiet.live else None
 
 
-def _over(row: Any, definition: CampaignDefinition, now: datetime) -> tuple[NotificationState, str] | None:
+def _over(row: Any, schedule: Schedule, now: datetime) -> tuple[NotificationState, str] | None:
     """What ends an offer, and no test."""
     state = NotificationState
     if row.campaign_status in {CampaignStatus.ENDED, CampaignStatus.ARCHIVED}:
@@ -240,13 +260,12 @@ def _over(row: Any, definition: CampaignDefinition, now: datetime) -> tuple[Noti
         return state.SUPPRESSED, "campaign_paused"
     if row.reservation_state == ReservationState.RELEASED:
         return state.EXPIRED, "reservation_released"
-    if row.timezone is not None and not _still_on(row, definition, now):
+    if row.timezone is not None and not _still_on(row, schedule, now):
         return state.EXPIRED, "window_over"
     return None
 
 
-def _still_on(row: Any, definition: CampaignDefinition, now: datetime) -> bool:
-    schedule = definition.windows.schedule()
+def _still_on(row: Any, schedule: Schedule, now: datetime) -> bool:
     hours = hours_of(row.opening_hours, row.timezone, LatLng(lat=row.lat, lng=row.lng))
     return is_live(schedule, at=now, zone=zone(row.timezone), hours=hours).live
 

@@ -34,19 +34,31 @@ UPDATE offers.campaigns SET next_send_at = :at WHERE campaign_id = :campaign_id
 
 -- name: claim_due
 -- the oldest due messages, each taken by one worker; an attempt is counted before it is made. Pushes under a send rate
--- only of the campaigns that this worker holds; nothing whose lane is closed
-WITH due AS (
-    SELECT n.notification_id
+-- only of the campaigns that this worker holds; of each lane as many as there is room for
+WITH candidates AS (
+    SELECT n.notification_id, n.not_before, h.lane
     FROM offers.notifications AS n
+    LEFT JOIN offers.channels AS h ON h.channel_id = n.channel_id
     WHERE n.state = 'queued' AND n.not_before <= :now
       AND (n.channel = 'inbox' OR n.decision_id IS NULL OR n.campaign_id = ANY(CAST(:campaign_ids AS bigint[]))
            OR NOT EXISTS (SELECT FROM offers.campaigns AS c
                           WHERE c.campaign_id = n.campaign_id AND c.definition ->> 'send_rate_per_min' IS NOT NULL))
-      AND (cardinality(CAST(:closed_lanes AS text[])) = 0
-           OR NOT EXISTS (SELECT FROM offers.channels AS h
-                          WHERE h.channel_id = n.channel_id AND h.lane = ANY(CAST(:closed_lanes AS text[]))))
+      AND (h.lane IS NULL OR h.lane <> ALL(CAST(:closed_lanes AS text[])))
     ORDER BY n.not_before, n.notification_id
     LIMIT :limit
+),
+ranked AS (
+    SELECT notification_id, lane,
+           row_number() OVER (PARTITION BY lane ORDER BY not_before, notification_id) AS place
+    FROM candidates
+),
+due AS (
+    SELECT n.notification_id
+    FROM offers.notifications AS n
+    JOIN ranked ON ranked.notification_id = n.notification_id
+    LEFT JOIN unnest(CAST(:lanes AS text[]), CAST(:rooms AS integer[])) AS open(lane, room) ON open.lane = ranked.lane
+    WHERE n.state = 'queued' AND n.not_before <= :now
+      AND (ranked.lane IS NULL OR ranked.place <= coalesce(open.room, :first_room))
     FOR UPDATE OF n SKIP LOCKED
 ),
 claimed AS (

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from datetime import datetime
@@ -69,8 +71,7 @@ class Address:
     """As the client registered it; holds keys and capability URLs, so it is never printed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """The provider took the message over."""
 
     provider_id: str | None = None
@@ -80,8 +81,7 @@ class Sent:
     may_have_arrived: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
     """Temporary: try again with the same message id, not before `after_s` seconds if the provider named a time."""
 
     reason: str
@@ -93,8 +93,7 @@ class Retry:
     """The provider wants less of everything that goes this way, not only of this message."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     """The request left, the answer never came: it may have arrived. Repeat with the same message id."""
 
     reason: str
@@ -103,8 +102,7 @@ class Unknown:
     may_have_arrived: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadAddress:
+class DeadAddress(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing will ever arrive at this address: drop it."""
 
     reason: str
@@ -112,8 +110,7 @@ class DeadAddress:
     may_have_arrived: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """This message can never be sent to this address: give up, and keep the address."""
 
     reason: str
@@ -121,8 +118,7 @@ class Refused:
     may_have_arrived: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelPaused:
+class ChannelPaused(msgspec.Struct, frozen=True, kw_only=True):
     """The provider refuses our credentials: stop sending to `scope` until somebody looks.
 
     `scope` is the origin that refused. Anybody may register an address at a server of their own, so the refusal of one
@@ -143,25 +139,34 @@ Failed: TypeAlias = Retry | Unknown | Refused
 """What can come of one request that got no answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One POST."""
 
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Request({len(self.body)} bytes)"  # the path may be a password
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The part of an HTTP response that decides anything."""
 
     status: int
     origin: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in lower case."""
-    body: bytes = field(default=b"", repr=False)
+    head: bytes = b""
+    """Status line and headers, as they came."""
+    body: bytes = b""
     """Its first bytes, a few thousand at most."""
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, which is seldom asked for."""
+        found = re.search(rb"\r\n" + re.escape(name.encode()) + rb":[ \t]*([^\r]*)", self.head, re.IGNORECASE)
+        return None if found is None else found[1].decode("latin-1").strip()
+
+    def __repr__(self) -> str:
+        return f"Answer(status={self.status}, origin={self.origin!r})"
 
 
 Conversation: TypeAlias = "Generator[Request, Answer | Failed, Outcome]"

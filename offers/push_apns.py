@@ -144,9 +144,7 @@ class ApnsSender:
         reason = _reason(answer.body)
         if reason in {"ExpiredProviderToken", "InvalidProviderToken"}:
             self._tokens.forget(app, now=now)
-        return outcome_of(
-            answer, STATUSES, now=now, code=reason, provider_id=answer.headers.get("apns-id"), scope=app.topic
-        )
+        return outcome_of(answer, STATUSES, now=now, code=reason, provider_id=answer.header("apns-id"), scope=app.topic)
 
 
 def payload_of(message: Message) -> bytes:

@@ -106,7 +106,7 @@ class HttpTransport:
             found.append(answer)
             came.set()
 
-        self._post(Request(url=url, headers=headers, body=body), then)
+        self._post(Request(url=url, headers=dict(headers), body=body), then)
         came.wait()
         return found[0]
 
@@ -140,14 +140,15 @@ class HttpTransport:
                     Answer(
                         status=exchange.status,
                         origin=target.origin,
-                        headers=exchange.response_headers(),
-                        body=bytes(exchange.body),
+                        head=exchange.head,
+                        body=exchange.body,
                     )
                 )
             else:
                 then(_FAILURES[exchange.failure](exchange.detail))
 
         headers = [f"{name}: {value}" for name, value in request.headers.items()]
+        headers.append("Expect:")  # libcurl would ask before it sends more than a megabyte
         self._loop.start(
             Exchange(url=target.url, plain=target.plain, headers=headers, sent=request.body, then=finished)
         )

@@ -54,11 +54,11 @@ def outcome_of(
         or _BROKEN_SERVER
     )
     detail = f"HTTP {answer.status}"
-    after_s = retry_after_s(answer.headers.get("retry-after"), now=now)
+    after_s = None if action is Action.SENT else retry_after_s(answer.header("retry-after"), now=now)
     outcome: Outcome
     match action:
         case Action.SENT:
-            named = provider_id or _last_segment(answer.headers.get("location"))
+            named = provider_id or _last_segment(answer.header("location"))
             outcome = Sent(provider_id=(named or "")[:MAX_PROVIDER_ID_CHARACTERS] or None, reason=reason, detail=detail)
         case Action.RETRY:
             outcome = Retry(reason=reason, after_s=after_s, detail=detail)

@@ -18,6 +18,7 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -166,19 +167,13 @@ def _compare(channel: Channel, far_end: Sinks, *, messages: int) -> dict[str, An
         assert expected["messages"] == messages, expected
         for name, client in clients:
             gc.collect()
-            requests = iter(prepared)
-
-            def work(client: Callable[..., None] = client, requests: Iterator[Request] = requests) -> None:
-                client(requests, in_flight=IN_FLIGHT, ca_file=ca_file)
-
-            theirs[name].append(cost_of(messages, work))
+            bare_work = partial(client, iter(prepared), in_flight=IN_FLIGHT, ca_file=ca_file)
+            theirs[name].append(cost_of(messages, bare_work))
             _check_same(far_end.tally(), expected, channel)
         if channel.type is ChannelType.WEBPUSH:
             gc.collect()
-            fresh = _encrypting(channel, prepared, told)
-            theirs["pycurl, encrypting"].append(
-                cost_of(messages, lambda fresh=fresh: by_curl(fresh, in_flight=IN_FLIGHT, ca_file=""))
-            )
+            clients_own = partial(by_curl, _encrypting(channel, prepared, told), in_flight=IN_FLIGHT, ca_file="")
+            theirs["pycurl, encrypting"].append(cost_of(messages, clients_own))
             _check_same(far_end.tally(), expected, channel)
     rate = median(cost.per_core_s for cost in ours)
     bare = {name: median(cost.per_core_s for cost in costs) for name, costs in theirs.items()}

@@ -31,7 +31,8 @@ PARAMETERS: dict[str, Any] = {
     "lats": [0.0], "lngs": [0.0], "expires_at": AT, "type": "visit.entered",
     "times": [AT], "at": AT, "notification_ids": [1], "decided_at": datetime.now(UTC), "person": 1,
     "start": AT, "end": AT, "after_draw": ["stock"], "ns": [1], "also": [1], "news": [0], "costs": [1],
-    "window_s": 60.0, "closed_lanes": ["https://push.example"], "states": ["sent"], "reasons": ["gone"],
+    "window_s": 60.0, "closed_lanes": ["https://push.example"], "lanes": ["a"], "rooms": [1],
+    "first_room": 32, "states": ["sent"], "reasons": ["gone"],
     "unknown": [False], "attempts_each": [1], "channel": "webpush",
 }  # fmt: skip
 USES = {

@@ -67,7 +67,11 @@ def test_a_status_of_no_class_says_nothing(status: int) -> None:
 
 
 def test_a_date_to_retry_after_is_measured_from_now() -> None:
-    answer = Answer(status=429, origin="https://p.example", headers={"retry-after": "Fri, 01 May 2026 12:00:09 GMT"})
+    answer = Answer(
+        status=429,
+        origin="https://p.example",
+        head=b"HTTP/1.1 429 No\r\nRetry-After: Fri, 01 May 2026 12:00:09 GMT\r\n\r\n",
+    )
     outcome = outcome_of(answer, WEBPUSH, now=NOON + timedelta(seconds=4))
     assert outcome == Retry(reason="rate_limited", after_s=5.0, detail="HTTP 429")
 
@@ -88,6 +92,6 @@ def test_refused_credentials_pause_the_origin_that_refused() -> None:
     ],
 )
 def test_the_providers_id_is_the_end_of_its_location(location: str | None, provider_id: str | None) -> None:
-    headers = {} if location is None else {"location": location}
-    outcome = outcome_of(Answer(status=201, origin="https://p.example", headers=headers), WEBPUSH, now=NOON)
+    head = b"" if location is None else f"HTTP/1.1 201 Created\r\nlocation:{location}\r\n\r\n".encode()
+    outcome = outcome_of(Answer(status=201, origin="https://p.example", head=head), WEBPUSH, now=NOON)
     assert outcome == Sent(provider_id=provider_id, detail="HTTP 201")

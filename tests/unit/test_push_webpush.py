@@ -204,7 +204,11 @@ def attempt(
         message_id="m-1", title="Half price", body=body, data={}, expires_at=expires_at, urgency=Urgency.HIGH
     )
     talk = sender.attempt(message, Address(channel=ChannelType.WEBPUSH, value=value), now=NOON)
-    created = Answer(status=201, origin="https://push.example", headers={"location": "https://push.example/m/9"})
+    created = Answer(
+        status=201,
+        origin="https://push.example",
+        head=b"HTTP/1.1 201 Created\r\nLocation: https://push.example/m/9\r\n\r\n",
+    )
     request = None
     try:
         request = next(talk)

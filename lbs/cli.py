@@ -20,6 +20,7 @@ COMMAND_MODULES: Final = (
     "schema",
     "tenants",
     "people",
+    "devices",
     "uploads",
     "replay",
     "match",

@@ -164,7 +164,7 @@ def create_app(
     for route in DIRECT:
         assert isinstance(route, APIRoute)
         endpoint = Outermost(Endpoint(app, route), max_body_bytes=settings.max_body_bytes, metrics=made.metrics)
-        for method in route.methods:
+        for method in route.methods or ():
             # people who type an address into their phone end it with a slash as they like
             app.direct[method, route.path] = app.direct[method, f"{route.path}/"] = endpoint
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it

@@ -57,7 +57,7 @@ def device_pair(
     segno.make(links[app], error="l", micro=False).terminal(picture, compact=True)
     ends = "until the device's tokens are revoked" if app == "traccar" else f"once, until {made.expires_at:%H:%M} UTC"
     answer(
-        {"device_id": device_id, "expires_at": made.expires_at, **links},
+        {"device_id": device_id, "expires_at": made.expires_at.isoformat(), **links},
         as_json=as_json,
         text=f"{picture.getvalue()}\n{links[app]}\n\nWorks {ends}.",
     )

@@ -31,7 +31,7 @@ def settings_url(paired: dict[str, Any]) -> str:
     """What the app fetches (LoadViewModel.kt; OwnTracksAppDelegate.m, which looks at the address's extension)."""
     link = urlsplit(paired["owntracks"]["url"])
     assert (link.scheme, link.netloc, link.path) == ("owntracks", "", "/config")
-    (url,) = parse_qs(link.query)["url"]
+    url = parse_qs(link.query)["url"][0]
     assert urlsplit(url).path.endswith(".otrc")
     return url
 
@@ -85,8 +85,8 @@ def test_a_link_that_nobody_opened_ends(api: Api, tenant: TestTenant) -> None:
     with redis.Redis.from_url(redis_url.get_secret_value()) as client:
         keys: Any = list(client.scan_iter(match=f"{api.settings.redis_prefix}:pairing:*"))
         assert keys
-        assert all(0 < int(client.ttl(key)) <= 600 for key in keys)  # type: ignore[arg-type]  # two kinds of client
-        kept = b"".join(client.get(key) or b"" for key in keys)  # type: ignore[misc]
+        assert all(0 < int(client.ttl(key)) <= 600 for key in keys)
+        kept = b"".join(client.get(key) or b"" for key in keys)
         assert b"lbs_dt_" not in kept, "no token is kept"
         client.delete(*keys)
     problem(api.client().get(settings_url(paired)), 404, "not-found")

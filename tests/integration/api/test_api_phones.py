@@ -54,7 +54,12 @@ class Phone:
 
     def parameters(self, method: str = "POST", **more: Any) -> httpx.Response:
         """As traccar/traccar-client-android 8.x asks: POST, all in the address, no body (ProtocolFormatter.kt)."""
-        given = {"id": self.token, "timestamp": int(time.time()), "lat": HELSINKI["lat"], "lon": HELSINKI["lng"]}
+        given: dict[str, Any] = {
+            "id": self.token,
+            "timestamp": int(time.time()),
+            "lat": HELSINKI["lat"],
+            "lon": HELSINKI["lng"],
+        }
         return self.http.request(method, OSMAND, params={**given, "speed": 19.43844, "batt": 81.0, **more})
 
 

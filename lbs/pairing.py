@@ -2,6 +2,7 @@
 
 OwnTracks fetches its settings from the link, which works once and for ten minutes: only a hash of the link's code is
 kept, in Redis, with whose it is. Traccar Client fetches nothing: its link holds the token itself, and is as secret.
+Without Redis no link is made or opened, and both routes answer 503.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def settings_url(paired: dict[str, Any]) -> str:
     """What the app fetches (LoadViewModel.kt; OwnTracksAppDelegate.m, which looks at the address's extension)."""
     link = urlsplit(paired["owntracks"]["url"])
     assert (link.scheme, link.netloc, link.path) == ("owntracks", "", "/config")
-    url = parse_qs(link.query)["url"][0]
+    url = str(parse_qs(link.query)["url"][0])
     assert urlsplit(url).path.endswith(".otrc")
     return url
 

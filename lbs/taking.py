@@ -33,7 +33,7 @@ VOUCHED: Final = (Purpose.LOCATION, Purpose.PUSH)
 async def device_of(services: Services, caller: Caller, external_id: str) -> DeviceFacts:
     """The device if the caller may speak for it; made, for a secret key, if there is none."""
     device_id = own_device(caller, external_id)
-    device = await _facts(services, device_id)
+    device = services.directory.remembered(device_id) or await _loaded(services, device_id)
     if device is None and caller.kind is CallerKind.SECRET:
         device = await _created(services, caller, external_id)
     if device is None or device.tenant_id != caller.tenant_id:
@@ -46,7 +46,7 @@ async def device_of(services: Services, caller: Caller, external_id: str) -> Dev
 
 async def device_of_token(services: Services, device_id: DeviceId) -> DeviceFacts:
     """The device that a good token belongs to."""
-    device = await _facts(services, device_id)
+    device = services.directory.remembered(device_id) or await _loaded(services, device_id)
     if device is None:
         raise NotFoundError("the device was erased a moment ago")
     return device
@@ -70,9 +70,8 @@ async def take(services: Services, device: DeviceFacts, said: list[PositionBody]
     return positions, rejected
 
 
-async def _facts(services: Services, device_id: DeviceId) -> DeviceFacts | None:
-    known = services.directory.remembered(device_id)
-    return known if known is not None else await run_in_threadpool(services.directory.load, device_id)
+async def _loaded(services: Services, device_id: DeviceId) -> DeviceFacts | None:
+    return await run_in_threadpool(services.directory.load, device_id)
 
 
 async def _created(services: Services, caller: Caller, external_id: str) -> DeviceFacts | None:

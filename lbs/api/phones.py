@@ -150,12 +150,14 @@ async def _osmand(request: Request, operation: str) -> Response:
 
 async def _heard(request: Request, services: Services) -> Heard:
     """As Traccar's server reads it: JSON by its type, else the query string, else the body as a form."""
-    kind, query = media_type(request), request.scope["query_string"].decode("latin-1")
+    kind, text = media_type(request), request.scope["query_string"]
     if request.method == "POST" and kind == JSON_TYPE:
         return read_traccar_json(await request.body())
-    if not query and kind not in {"", FORM_TYPE}:
-        raise UnsupportedMediaTypeError(f"send {JSON_TYPE}, a query string, or {FORM_TYPE}")
-    return read_parameters(query or (await request.body()).decode("latin-1"), now_s=services.now().timestamp())
+    if request.method == "POST" and not text:
+        if kind not in {"", FORM_TYPE}:
+            raise UnsupportedMediaTypeError(f"send {JSON_TYPE}, a query string, or {FORM_TYPE}")
+        text = await request.body()
+    return read_parameters(text.decode("latin-1"), now_s=services.now().timestamp())
 
 
 async def _who(request: Request, services: Services) -> tuple[Caller, str | None]:
@@ -164,12 +166,13 @@ async def _who(request: Request, services: Services) -> tuple[Caller, str | None
     if scheme.lower() != "basic":
         return await authenticate(request, services), None
     try:
-        plain = base64.b64decode(text.strip(), validate=True).decode()
+        # keys hold no colon; ids of devices may
+        name, _, key = base64.b64decode(text.strip(), validate=True).rpartition(b":")
     except (binascii.Error, ValueError) as error:
         raise UnauthorizedError("malformed Basic authentication") from error
-    # keys hold no colon; ids of devices may
-    name, _, key = plain.rpartition(":")
-    return await authenticate_key(request, services, key), name or None
+    # Android writes names in Latin-1: for people, who have a token too, any will do
+    caller = await authenticate_key(request, services, key.decode("latin-1"))
+    return caller, name.decode(errors="replace") or None
 
 
 async def _keep(services: Services, caller: Caller, name: str | None, heard: Heard) -> IngestAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ class Phone:
 
     def owntracks(self, message: Any, *, user: str | None = None, password: str | None = None) -> httpx.Response:
         """As owntracks/android 2.5 posts (HttpMessageProcessorEndpoint.kt)."""
-        headers = {"User-Agent": "Owntracks-Android/gms/420503000", "X-Limit-U": self.name, "X-Limit-D": "pixel"}
+        headers = {"X-Limit-U": self.name, "X-Limit-D": "pixel", "Content-Type": "application/json; charset=utf-8"}
         auth = (self.name if user is None else user, password or self.token)
         return self.http.post(OWNTRACKS, json=message, headers=headers, auth=auth)
 
@@ -103,6 +104,9 @@ def test_a_token_names_its_device_and_a_user_name_does_not(tenant: TestTenant, p
     assert phone.owntracks({**LOCATION, "tst": int(time.time())}, user="other").status_code == 200
     assert len(logged(tenant)) == 2
     assert logged(tenant, "other") == []
+    latin = base64.b64encode(f"Jürgen:{phone.token}".encode("latin-1")).decode()
+    answer = phone.http.post(OWNTRACKS, json=LOCATION, headers={"Authorization": f"Basic {latin}"})
+    assert answer.status_code == 200, "as OkHttp writes names"
 
 
 def test_a_server_that_forwards_says_which_device_and_makes_it(tenant: TestTenant, phone: Phone) -> None:

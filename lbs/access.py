@@ -55,10 +55,12 @@ def _table(*rows: tuple[Iterable[str], str]) -> dict[str, frozenset[str]]:
 
 ACCESS: Final[Mapping[str, frozenset[str]]] = _table(
     (ANYBODY, "healthz readyz metrics"),
+    (ANYBODY, "take_pairing"),
     (ANYBODY, "sign_in accept_invitation begin_provider_sign_in finish_provider_sign_in"),
     (_PEOPLE, "who_am_i sign_out"),
     # phones; a publishable key gets as far as hearing that it needs a token
     (_APPS, "send_positions register_device push_key"),
+    ({SECRET, DEVICE}, "send_owntracks send_osmand send_osmand_query pair_device"),
     ({SECRET, DEVICE}, "change_device erase_device read_inbox stream_inbox post_receipt"),
     ({SECRET, DEVICE, OPERATOR}, "get_device export_device"),
     (_ADMINS, "revoke_device_tokens"),

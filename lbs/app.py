@@ -30,6 +30,8 @@ from lbs.api import (
     keys,
     nearby,
     offers_nearby,
+    pairing,
+    phones,
     positions,
     push,
     redemptions,
@@ -63,7 +65,9 @@ if TYPE_CHECKING:
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     health.router,
     positions.router,
+    phones.router,
     inbox.router,
+    pairing.router,
     devices.router,
     nearby.router,
     offers_nearby.router,
@@ -103,14 +107,29 @@ SECURITY: Final = {
         "in": "cookie",
         "name": COOKIE,
     },
+    "basic": {"type": "http", "description": "A phone app: the device's id and its token.", "scheme": "basic"},
+    "token_as_id": {"type": "apiKey", "description": "A phone app: the device's token.", "in": "query", "name": "id"},
 }
 """Written here rather than declared by dependencies, which every request would run."""
 NAMED_BY: Final = ("tags", "summary", "description", "operationId")
 REMEMBERING: Final = frozenset({"post", "put", "patch", "delete"})
 NOT_REMEMBERED: Final = frozenset(
-    {"send_positions", "match_fences", "preview_fence", "sign_in", "sign_out", "accept_invitation"}
+    {
+        "send_positions",
+        "send_owntracks",
+        "send_osmand",
+        "match_fences",
+        "preview_fence",
+        "sign_in",
+        "sign_out",
+        "accept_invitation",
+    }
 )
 """Writes by method only, and those whose repeat must not find what the first one got."""
+
+
+DIRECT: Final = (positions.ROUTE, *phones.ROUTES)
+"""Routes past the framework; they ask for themselves who calls."""
 
 
 def create_app(
@@ -142,9 +161,12 @@ def create_app(
     install_handlers(app)
     app.add_exception_handler(RememberedAnswer, _answer_again)
     app.add_middleware(Outermost, max_body_bytes=settings.max_body_bytes, metrics=made.metrics)
-    app.direct["POST", positions.PATH] = Outermost(
-        Endpoint(app, positions.ROUTE), max_body_bytes=settings.max_body_bytes, metrics=made.metrics
-    )
+    for route in DIRECT:
+        assert isinstance(route, APIRoute)
+        endpoint = Outermost(Endpoint(app, route), max_body_bytes=settings.max_body_bytes, metrics=made.metrics)
+        for method in route.methods or ():
+            # people who type an address into their phone end it with a slash as they like
+            app.direct[method, route.path] = app.direct[method, f"{route.path}/"] = endpoint
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
 
@@ -190,7 +212,7 @@ def _check_guarded() -> None:
         assert isinstance(route, APIRoute)
         rows = [who for name, who in ACCESS.items() if name.partition(":")[0] == route.operation_id]
         assert rows, f"{route.operation_id} has no row in lbs.access"
-        asks = route is positions.ROUTE or permitted in _dependencies(route.dependant)
+        asks = route in DIRECT or permitted in _dependencies(route.dependant)
         assert asks != all(who == ANYBODY for who in rows), f"{route.operation_id} does not ask who calls"
 
 

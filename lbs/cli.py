@@ -21,6 +21,7 @@ COMMAND_MODULES: Final = (
     "tenants",
     "push_apps",
     "people",
+    "devices",
     "uploads",
     "replay",
     "match",

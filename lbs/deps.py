@@ -50,10 +50,14 @@ async def authenticate(request: Request, services: Services) -> Caller:
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text:
             raise UnauthorizedError("send a key as `Authorization: Bearer KEY`, or sign in")
-        if text.startswith(TOKEN_PREFIX):
-            caller = await _device_caller(services, text)
-        else:
-            caller = await _key_caller(services, text)
+        return await authenticate_key(request, services, text)
+    request.scope["state"]["caller"] = caller
+    return caller
+
+
+async def authenticate_key(request: Request, services: Services, text: str) -> Caller:
+    """Whoever holds a key or a device token, however it was sent; UnauthorizedError."""
+    caller = await (_device_caller if text.startswith(TOKEN_PREFIX) else _key_caller)(services, text)
     request.scope["state"]["caller"] = caller
     return caller
 

@@ -43,10 +43,14 @@ class PositionBody(msgspec.Struct, gc=False):
     mocked: bool = False
 
 
+DeviceName = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+"""The client's own id of a device."""
+
+
 class PositionsBody(msgspec.Struct):
     """Positions of one device, in any order."""
 
-    device_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+    device_id: DeviceName
     positions: Annotated[list[PositionBody], msgspec.Meta(min_length=1, max_length=MAX_POSITIONS)]
 
 

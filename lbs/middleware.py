@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -41,6 +42,8 @@ _REQUEST_ID_RAW: Final = REQUEST_ID_HEADER.lower().encode()
 QUIET_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 QUIET_STATUS: Final = 202
 """Positions that were taken: thousands a second, which the metrics count. Whatever else happens is told."""
+PHONE_ROUTES: Final = frozenset({"/v1/positions/owntracks", "/v1/positions/osmand"})
+"""Their apps hear 200 in place of it."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}", re.ASCII)
 
@@ -124,7 +127,8 @@ class Outermost:
     def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", None) or "unmatched"
         self._metrics.request_seconds.labels(scope["method"], route, str(status)).observe(seconds)
-        if route not in QUIET_ROUTES and status != QUIET_STATUS:
+        taken = status == QUIET_STATUS or (status == HTTPStatus.OK and route in PHONE_ROUTES)
+        if route not in QUIET_ROUTES and not taken:
             caller = scope["state"].get("caller")
             log.info(
                 "http.request",

@@ -32,11 +32,15 @@ GET    /v1/sessions                               .      .    .      .     yes  
 DELETE /v1/sessions                               .      .    .      .     yes      yes      yes     yes     yes      yes
 --- phones
 POST   /v1/positions                              yes    yes  yes    .     .        .        .       .       .        .
+POST   /v1/positions/owntracks                    yes    .    yes    .     .        .        .       .       .        .
+POST   /v1/positions/osmand                       yes    .    yes    .     .        .        .       .       .        .
+GET    /v1/positions/osmand                       yes    .    yes    .     .        .        .       .       .        .
 POST   /v1/devices                                yes    yes  yes    .     .        .        .       .       .        .
 GET    /v1/devices/{device_id}                    yes    .    yes    .     .        .        .       .       yes      .
 PATCH  /v1/devices/{device_id}                    yes    .    yes    .     .        .        .       .       .        .
 DELETE /v1/devices/{device_id}                    yes    .    yes    .     .        .        .       .       .        .
 GET    /v1/devices/{device_id}/export             yes    .    yes    .     .        .        .       .       yes      .
+POST   /v1/devices/{device_id}/pairing            yes    .    yes    .     .        .        .       .       .        .
 POST   /v1/devices/{device_id}/revoke-tokens      yes    .    .      .     .        .        .       .       yes      .
 GET    /v1/devices/{device_id}/inbox              yes    .    yes    .     .        .        .       .       .        .
 GET    /v1/devices/{device_id}/stream             yes    .    yes    .     .        .        .       .       .        .
@@ -111,7 +115,7 @@ GET    /v1/tenants                                .      .    .      .     .    
 """  # noqa: E501 - a table
 OPEN: Final = {
     "GET /healthz", "GET /readyz", "GET /metrics", "POST /v1/sessions", "POST /v1/invitations/accept",
-    "GET /v1/sessions/provider", "GET /v1/sessions/provider/callback",
+    "GET /v1/sessions/provider", "GET /v1/sessions/provider/callback", "GET /v1/pairings/{code}.otrc",
 }  # fmt: skip
 MOVES: Final = ("submit", "withdraw", "approve", "pause", "resume", "stop", "archive", "unarchive")
 UNUSABLE: Final = {"Idempotency-Key": "x" * 256}

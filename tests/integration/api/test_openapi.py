@@ -26,14 +26,17 @@ DOCUMENT: dict[str, Any] = create_app(settings_for("postgresql://nowhere/x", "re
 OPERATIONS = [
     (path, method, operation) for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()
 ]
-OPEN = {"healthz", "readyz", "metrics"}
+OPEN = {"healthz", "readyz", "metrics", "take_pairing"}
 SIGNING_IN = {"sign_in", "accept_invitation", "begin_provider_sign_in", "finish_provider_sign_in"}
 """Open too, and they refuse like all others."""
 PEOPLE_ONLY = {"who_am_i", "sign_out", "list_tenants"}
 KEYS_ONLY = {
     "send_positions", "register_device", "change_device", "erase_device", "read_inbox", "stream_inbox", "post_receipt",
     "push_key", "claim_offer", "list_claims", "get_claim", "get_claim_qr",
+    "send_owntracks", "send_osmand", "send_osmand_query", "pair_device",
 }  # fmt: skip
+PHONE_WAYS = {"send_owntracks": "basic", "send_osmand": "token_as_id", "send_osmand_query": "token_as_id"}
+"""Besides a key: how the apps send a device's token."""
 EXAMPLES = int(os.environ.get("LBS_TEST_EXAMPLES", "6"))
 """Requests an operation; more find more, and take longer."""
 ENDLESS = "stream_inbox"
@@ -69,6 +72,7 @@ def test_an_operation_says_what_it_takes_and_answers(path: str, method: str, ope
     name = operation["operationId"]
     ways: list[dict[str, list[str]]] = [{"key": []}] if name not in PEOPLE_ONLY else []
     ways += [{"session": []}] if name not in KEYS_ONLY else []
+    ways += [{PHONE_WAYS[name]: []}] if name in PHONE_WAYS else []
     assert operation.get("security") == (None if name in SIGNING_IN else ways)
     for status in ("401", "403", "500", "503"):
         assert "application/problem+json" in answers[status]["content"]

@@ -42,6 +42,8 @@ REASONS: Final = ("suppressed_by", "failed_by", "withheld_by")
 ALL: Final = 2**31 - 1
 _TOTAL: Final = 0
 _BEFORE_ALL: Final = -1
+_OUTSIDE: Final = 0
+"""The cell after the last period: an array without NULLs is looked up at once, however long it is."""
 _A_DAY: Final = timedelta(hours=26)
 """No local day is longer, nor is an hour."""
 
@@ -116,7 +118,8 @@ def by_period(
         Asked(start=start, end=end + _A_DAY, channel=asked.channel),
         by=period,
         k=k,
-        periods=[(name, at, None if label is None else cells[label]) for name, at, label in begun],
+        after=_OUTSIDE,
+        periods=[(name, at, _OUTSIDE if label is None else cells[label]) for name, at, label in begun],
     )
     return {label: found[cell] for label, cell in cells.items() if cell in found}
 
@@ -163,7 +166,7 @@ def _read(
     k: int,
     after: int = _BEFORE_ALL,
     limit: int = ALL,
-    periods: Sequence[tuple[str, datetime, int | None]] = (),
+    periods: Sequence[tuple[str, datetime, int]] = (),
 ) -> dict[int, Funnel]:
     rows = connection.execute(
         queries("offers")["funnel"],

@@ -89,7 +89,7 @@ class Past:
         for i in range(PHONES):
             device_id = self._number()
             vouched = self.rng.random() < 0.7
-            named = f"user-{i // 3}" if i % 2 else None
+            named = f"user-{i // 6}" if i % 2 else None
             self.persons[device_id] = named if vouched and named else f"device {device_id}"
             self._add(
                 devices,
@@ -164,7 +164,7 @@ class Past:
         rng = self.rng
         at = decision["decided_at"]
         state = rng.choice(
-            ("queued", "sending", "sent", "sent", "delivered", "opened", "failed", "expired", "suppressed")
+            ("queued", "sending", "sent", "sent", "delivered", "opened", "failed", "failed", "expired", "suppressed")
         )
         seen: list[datetime | None] = [at + timedelta(minutes=rng.randrange(9_000))] * 4
         if state not in {"delivered", "opened"}:
@@ -322,6 +322,11 @@ class Past:
             and visit["root_visit_id"] != decision["root_visit_id"]
             for visit in self.rows[visits]
         )
+
+    def visitors(self, campaign_id: int) -> set[str]:
+        """Who the campaign's `visited` is about."""
+        ours = [row for row in self.rows[decisions] if row["campaign_id"] == campaign_id]
+        return {str(one["person"]) for one in (self._one(row, None) for row in ours) if "visited" in one["words"]}
 
 
 def _funnel(found: list[Row], k: int) -> Row:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from offers.funnel import COUNTS, REASONS
-from offers.model import Outcome
+from geofences.store import use_tenant
+from offers import funnel
+from offers.funnel import COUNTS, REASONS, Asked
+from offers.model import CampaignId, Outcome
+from offers.store import get_campaign
 from offers.tables import decisions
 from tests.support.api import problem
 from tests.support.funnels import CLOCK_CHANGES, WINDOW_S, Past
@@ -95,8 +98,9 @@ def test_by_store_it_equals_a_recount_and_comes_in_pages(past: Past) -> None:
 
 
 def test_a_range_is_of_decisions_whatever_came_of_them_later(past: Past) -> None:
-    start, end = CLOCK_CHANGES[1] + timedelta(hours=3, minutes=7), CLOCK_CHANGES[1] + timedelta(hours=16)
     for campaign_id in past.campaigns:
+        decided = sorted(row["decided_at"] for row in past.rows[decisions] if row["campaign_id"] == campaign_id)
+        start, end = decided[len(decided) // 4], decided[len(decided) * 3 // 4]
         report = _report(past, campaign_id, **{"from": start.isoformat(), "to": end.isoformat(), "by": "store"})
         assert report["funnel"] == past.count(campaign_id, start=start, end=end)["all"]
         counted = past.count(campaign_id, lambda row: row["store_id"], start=start, end=end)
@@ -131,6 +135,20 @@ def test_a_file_says_the_same(past: Past) -> None:
                 word: str(n) for word, n in item["failed_by"].items()
             }
             assert all(float(row[f"revenue.{word}"]) == float(sum_) for word, sum_ in item["revenue"].items())
+
+
+def test_a_visit_figure_rests_on_people_with_all_their_phones(past: Past) -> None:
+    for campaign_id in past.campaigns:
+        people = len(past.visitors(campaign_id))
+        with past.api.services.api.begin() as connection:
+            use_tenant(connection, past.tenant.tenant_id)
+            campaign = get_campaign(
+                connection, tenant_id=past.tenant.tenant_id, campaign_id=CampaignId(campaign_id)
+            ).campaign
+            told = [funnel.total(connection, campaign, Asked(), k=k).visited for k in (1, people, people + 1)]
+        assert told == [past.count(campaign_id, k=k)["all"]["visited"] for k in (1, people, people + 1)]
+        assert told[1] is not None
+        assert told[2] is None
 
 
 def test_fewer_than_k_people_are_withheld_and_others_told_in_steps(api: Api) -> None:

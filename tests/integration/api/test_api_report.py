@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
-SEED = int(os.environ.get("LBS_TEST_SEED", "1"))
+SEED = 1
 MOMENTS = 500
 K = 5
 

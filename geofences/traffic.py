@@ -57,7 +57,7 @@ def hourly_traffic(
     if zone_name is None:
         raise NotFoundError(f"no store {store_id}")
     local_zone = zone(zone_name)
-    hours = list(_hours(start, end, local_zone))
+    hours = list(local_hours(start, end, local_zone))
     if not hours:
         return []
     rows = connection.execute(
@@ -90,7 +90,8 @@ def hour_of(at: datetime, local_zone: ZoneInfo) -> datetime:
     return (at - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)).astimezone(UTC)
 
 
-def _hours(start: datetime, end: datetime, local_zone: ZoneInfo) -> Iterator[datetime]:
+def local_hours(start: datetime, end: datetime, local_zone: ZoneInfo) -> Iterator[datetime]:
+    """The UTC instants in [start, end) at which a local hour begins."""
     hour = hour_of(start, local_zone)
     while hour < end:
         if hour >= start:

@@ -154,7 +154,7 @@ ORDER BY decided_at, decision_id
 
 -- name: export_notifications
 SELECT notification_id::text, campaign_id::text, store_id::text, channel, state, reason, payload, created_at, sent_at,
-       delivered_at, opened_at, expires_at
+       delivered_at, displayed_at, opened_at, dismissed_at, expires_at
 FROM offers.notifications
 WHERE tenant_id = :tenant_id AND device_id = :device_id
 ORDER BY created_at, notification_id

@@ -70,8 +70,10 @@ class Redeemed:
     by_store: dict[StoreId, int] = field(default_factory=dict)
 
 
-def redeemed(connection: sa.Connection, campaign_id: CampaignId) -> Redeemed:
-    return summed(connection.execute(queries("offers")["redemption_counts"], {"campaign_id": campaign_id}))
+def redeemed(connection: sa.Connection, campaign_id: CampaignId, *, start: datetime, end: datetime) -> Redeemed:
+    """Of the redemptions in [start, end)."""
+    named = {"campaign_id": campaign_id, "start": start, "end": end}
+    return summed(connection.execute(queries("offers")["redemption_counts"], named))
 
 
 def summed(rows: Iterable[Any]) -> Redeemed:

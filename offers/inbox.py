@@ -29,6 +29,7 @@ class InboxItem:
     title: str
     body: str
     data: dict[str, Any]
+    delivered: bool
     opened: bool
     created_at: datetime
     expires_at: datetime
@@ -73,6 +74,7 @@ def _item(row: Any, device_id: int) -> InboxItem:
         title=row.payload["title"],
         body=row.payload["body"],
         data=row.payload["data"],
+        delivered=row.delivered_at is not None,
         opened=row.opened_at is not None,
         created_at=row.created_at,
         expires_at=row.expires_at,

@@ -4,6 +4,8 @@
        ^         |-----> failed | expired | suppressed
        `- retry -'   (a worker that dies leaves `sending` behind; after its lease the row is queued again, same id)
 
+A phone's receipt (`receipts`) makes `delivered` of any of the first three, and then no attempt changes the row.
+
 Nothing committed is lost: a row stays `queued` until an attempt ends it. Nothing is sent after `expires_at`.
 """
 
@@ -40,7 +42,7 @@ from offers.push import (
 )
 from offers.retry import next_attempt_at
 from offers.schedule import is_live
-from offers.tables import ChannelStatus, channels, notifications
+from offers.tables import ChannelStatus, channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -342,22 +344,3 @@ def put_in_inbox(connection: sa.Connection, batch: Sequence[Claimed], *, now: da
         )
     if ordered:
         connection.execute(sa.text(f"NOTIFY {NEW_INBOX_CHANNEL}"))
-
-
-def mark(
-    connection: sa.Connection, *, device_id: int, notification_ids: Sequence[int], opened: bool, now: datetime
-) -> int:
-    """A receipt by the app: delivered, or opened too. Only ever forward; answers how many it moved."""
-    table = notifications.c
-    before = (NotificationState.SENT, NotificationState.DELIVERED) if opened else (NotificationState.SENT,)
-    values: dict[str, Any] = {
-        "state": NotificationState.OPENED if opened else NotificationState.DELIVERED,
-        "delivered_at": sa.func.coalesce(table.delivered_at, now),
-    }
-    if opened:
-        values["opened_at"] = now
-    return connection.execute(
-        sa.update(notifications)
-        .where(table.device_id == device_id, table.notification_id.in_(notification_ids), table.state.in_(before))
-        .values(**values)
-    ).rowcount

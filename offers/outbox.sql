@@ -128,7 +128,8 @@ WHERE notification_id = :notification_id AND state = 'sending' AND attempts = :a
 
 -- name: inbox
 -- newest first; what has ended is gone
-SELECT notification_id, campaign_id, store_id, state, payload, created_at, expires_at, opened_at, inbox_seq
+SELECT notification_id, campaign_id, store_id, state, payload, created_at, expires_at, delivered_at, opened_at,
+       inbox_seq
 FROM offers.notifications
 WHERE device_id = :device_id AND inbox_seq IS NOT NULL AND inbox_seq < :before AND expires_at > :now
 ORDER BY inbox_seq DESC
@@ -136,7 +137,8 @@ LIMIT :limit
 
 -- name: inbox_after
 -- oldest first, for streams that resume
-SELECT notification_id, device_id, campaign_id, store_id, state, payload, created_at, expires_at, opened_at, inbox_seq
+SELECT notification_id, device_id, campaign_id, store_id, state, payload, created_at, expires_at, delivered_at, opened_at,
+       inbox_seq
 FROM offers.notifications
 WHERE device_id = ANY(CAST(:device_ids AS bigint[])) AND inbox_seq > :after AND expires_at > :now
 ORDER BY inbox_seq

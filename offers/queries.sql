@@ -328,14 +328,6 @@ FROM (
 ) AS found
 ON CONFLICT DO NOTHING
 
--- name: campaign_counts
-SELECT 'decision' AS what, outcome AS state, reason AS detail, count(*) AS n
-FROM offers.decisions WHERE campaign_id = :campaign_id GROUP BY outcome, reason
-UNION ALL
-SELECT channel, state, NULL, count(*)
-FROM offers.notifications WHERE campaign_id = :campaign_id AND decision_id IS NOT NULL GROUP BY channel, state
-ORDER BY what, state, detail
-
 -- name: stored_decisions
 -- with all that they rested on: the campaign's version, the place, the facts
 SELECT d.decision_id, d.tenant_id, d.campaign_id, d.campaign_version, d.device_id, d.store_id, d.event_id,

@@ -58,7 +58,7 @@ WHERE r.decision_id = :decision_id
 SELECT store_id, state, attributed_to, currency, count(*) AS n, count(*) FILTER (WHERE visited) AS visited,
        sum(amount) AS amount, sum(discount) AS discount
 FROM offers.redemptions
-WHERE campaign_id = :campaign_id
+WHERE campaign_id = :campaign_id AND redeemed_at >= :start AND redeemed_at < :end
 GROUP BY store_id, state, attributed_to, currency
 ORDER BY store_id, state, attributed_to, currency
 

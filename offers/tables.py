@@ -377,8 +377,11 @@ notifications = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     timestamp("lease_until", nullable=True),
     timestamp("sent_at", nullable=True),
+    # what receipts tell, each for the first time
     timestamp("delivered_at", nullable=True),
+    timestamp("displayed_at", nullable=True),
     timestamp("opened_at", nullable=True),
+    timestamp("dismissed_at", nullable=True),
     # order of arrival in the inbox: what an event stream resumes from
     sa.Column("inbox_seq", sa.BigInteger),
     # an outcome that nobody knows holds its reservation to the end
@@ -387,6 +390,18 @@ notifications = sa.Table(
     timestamp("position_received_at", nullable=True),
     one_of("channel", ChannelType),
     one_of("state", NotificationState),
+    sa.CheckConstraint("state NOT IN ('delivered', 'opened') OR delivered_at IS NOT NULL", name="delivered_at"),
+    sa.CheckConstraint(
+        "displayed_at IS NULL OR (delivered_at IS NOT NULL AND displayed_at >= delivered_at)", name="displayed_at"
+    ),
+    sa.CheckConstraint(
+        "(state <> 'opened' OR opened_at IS NOT NULL)"
+        " AND (opened_at IS NULL OR (displayed_at IS NOT NULL AND opened_at >= displayed_at))",
+        name="opened_at",
+    ),
+    sa.CheckConstraint(
+        "dismissed_at IS NULL OR (displayed_at IS NOT NULL AND dismissed_at >= displayed_at)", name="dismissed_at"
+    ),
     sa.Index(
         "ix_notifications_due",
         "not_before",

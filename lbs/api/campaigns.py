@@ -10,13 +10,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from geofences.model import StoreId
-from geofences.sql import queries
 from lbs.deps import Permitted, ServicesDep, Tx
 from lbs.fields import INT32_MAX, SeenVersion, id_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
-from offers.attribution import Redeemed, redeemed
 from offers.catalogue import hours_of
 from offers.definition import CampaignDefinition
 from offers.lift import LEAST_P, Effect, Measure, measure_lift
@@ -71,42 +69,6 @@ class Window(BaseModel):
 class Windows(BaseModel):
     timezone: str
     items: list[Window]
-
-
-class RedemptionSums(BaseModel):
-    """What came of it at the tills. Money is exact text by currency; what was cancelled is in `cancelled` alone."""
-
-    count: int
-    amount: dict[str, str] = Field(description="What the orders came to.", examples=[{"EUR": "120.5"}])
-    discount: dict[str, str] = Field(description="What the offer took off.")
-    attributed_to_push: int = Field(description="Within the campaign's `attribution_s` after a message that was sent.")
-    from_search: int = Field(description="Claimed by somebody who found the offer without a message.")
-    visited: int = Field(description="Of the count, those who were seen in the store between offer and till.")
-    cancelled: int
-    by_store: dict[str, int] = Field(description="The count, by store.")
-
-    @classmethod
-    def of(cls, found: Redeemed) -> Self:
-        return cls(
-            count=found.count,
-            amount={currency: f"{sum_.normalize():f}" for currency, sum_ in found.amount.items()},
-            discount={currency: f"{sum_.normalize():f}" for currency, sum_ in found.discount.items()},
-            attributed_to_push=found.attributed_to_push,
-            from_search=found.from_search,
-            visited=found.visited,
-            cancelled=found.cancelled,
-            by_store={str(store_id): n for store_id, n in found.by_store.items()},
-        )
-
-
-class Report(BaseModel):
-    """Counts of what came of the campaign so far."""
-
-    campaign_id: str
-    decisions: dict[str, int] = Field(description="By outcome.")
-    suppressed: dict[str, int] = Field(description="Suppressed decisions by the gate that failed.")
-    notifications: dict[str, dict[str, int]] = Field(description="By channel and state.")
-    redemptions: RedemptionSums
 
 
 class EffectView(BaseModel):
@@ -249,27 +211,6 @@ def preview_windows(
             for starts_at, ends_at in found
         ],
     )
-
-
-@router.get("/{campaign_id}/report", operation_id="report_campaign", responses={**OF_EVERY_READ, **declared(404)})
-def report(campaign_id: str, caller: Permitted, connection: Tx) -> Report:
-    """Count decisions by outcome and gate, notifications by channel and state, and what was redeemed."""
-    campaign = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)).campaign
-    made = Report(
-        campaign_id=campaign_id,
-        decisions={},
-        suppressed={},
-        notifications={},
-        redemptions=RedemptionSums.of(redeemed(connection, campaign.campaign_id)),
-    )
-    for row in connection.execute(queries("offers")["campaign_counts"], {"campaign_id": campaign.campaign_id}):
-        if row.what == "decision":
-            made.decisions[row.state] = made.decisions.get(row.state, 0) + row.n
-            if row.detail is not None:
-                made.suppressed[row.detail] = row.n
-        else:
-            made.notifications.setdefault(row.what, {})[row.state] = row.n
-    return made
 
 
 @router.get("/{campaign_id}/lift", operation_id="lift_of_campaign", responses={**OF_EVERY_READ, **declared(404)})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lbs.commands.report import CampaignNumber, report
 from lbs.commands.terminal import Json, TenantName, answer
 from lbs.runtime import resolve
 from lbs.settings import Settings
@@ -14,15 +15,12 @@ from lbs.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CampaignNumber = Annotated[int, typer.Argument(metavar="CAMPAIGN", min=1, help="The campaign's number.")]
-
 
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Data")(explain)
     group = typer.Typer(help="Campaigns.", no_args_is_help=True)
     group.command("dry-run")(dry_run)
-    # a lone command would otherwise take the place of its group
-    group.callback()(lambda: None)
+    group.command("report")(report)
     app.add_typer(group, name="campaign", rich_help_panel="Data")
 
 

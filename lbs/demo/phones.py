@@ -34,6 +34,7 @@ KEPT_POSITIONS: Final = 1_000
 SEEN_AFTER_S: Final = (0.4, 1.5)
 """From a push's arrival to the phone saying that it was delivered."""
 OPENED_SHARE: Final = 0.4
+DISMISSED_SHARE: Final = 0.2
 OPENED_AFTER_S: Final = (2.0, 9.0)
 RETRY_S: Final = 1.0
 
@@ -189,11 +190,16 @@ class Crowd:
             self._take_in(phone, arrival.message_id)
 
     async def _acknowledge(self, phone: Phone, message_id: str) -> None:
+        """The phone shows it at once; some people open it, some wipe it away, and most do neither."""
         await asyncio.sleep(phone.rng.uniform(*SEEN_AFTER_S))
-        await self._call(phone, "POST", "/v1/receipts", {"message_id": message_id, "event": "delivered"})
-        if phone.rng.random() < OPENED_SHARE:
+        at = clock.now().isoformat()
+        seen = [{"message_id": message_id, "event": event, "at": at} for event in ("delivered", "displayed")]
+        await self._call(phone, "POST", "/v1/receipts", {"receipts": seen})
+        drawn = phone.rng.random()
+        if drawn < OPENED_SHARE + DISMISSED_SHARE:
             await asyncio.sleep(phone.rng.uniform(*OPENED_AFTER_S))
-            await self._call(phone, "POST", "/v1/receipts", {"message_id": message_id, "event": "opened"})
+            event = "opened" if drawn < OPENED_SHARE else "dismissed"
+            await self._call(phone, "POST", "/v1/receipts", {"message_id": message_id, "event": event})
 
     async def _call(self, phone: Phone, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         """The answer; None if there was none worth the name, which the caller makes up for later."""

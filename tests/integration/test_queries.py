@@ -32,8 +32,8 @@ PARAMETERS: dict[str, Any] = {
     "times": [AT], "at": AT, "notification_ids": [1], "decided_at": datetime.now(UTC), "person": 1,
     "start": AT, "end": AT, "after_draw": ["stock"], "ns": [1], "also": [1], "news": [0], "costs": [1],
     "window_s": 60.0, "closed_lanes": ["https://push.example"], "lanes": ["a"], "rooms": [1],
-    "first_room": 32, "states": ["sent"], "reasons": ["gone"],
-    "unknown": [False], "attempts_each": [1], "channel": "webpush",
+    "first_room": 32, "states": ["sent"], "reasons": ["gone"], "unknown": [False], "attempts_each": [1],
+    "delivered": [AT], "displayed": [AT], "opened": [None], "dismissed": [None], "by": "total", "channel": "webpush",
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",
@@ -64,11 +64,13 @@ USES = {
     ("offers", "people_near"): "device_id_recorded_at_idx",
     ("offers", "redemption_counts"): "ix_redemptions_campaign_id",
     ("offers", "statement"): "ix_redemptions_store_id_redeemed_at",
+    ("offers", "message_counts"): "ix_notifications_campaign_id_state",
+    ("offers", "decided_span"): "campaign_id_decided_at_idx",
+    ("offers", "lock_told"): "pk_notifications",
 }
 AS_API = {
     ("offers", "inbox"),
     ("offers", "stored_decisions"),
-    ("offers", "campaign_counts"),
     ("offers", "expire_queued"),
     ("offers", "keep_cost"),
     ("offers", "held_for_claim"),
@@ -79,6 +81,12 @@ AS_API = {
     ("offers", "redemption_counts"),
     ("offers", "statement"),
     ("offers", "lift"),
+    ("offers", "lock_told"),
+    ("offers", "put_told"),
+    ("offers", "decided_span"),
+    ("offers", "zones_of_places"),
+    ("offers", "message_counts"),
+    ("offers", "funnel"),
 }
 BLOCKS = [(package, name) for package in ("geofences", "offers") for name in queries(package)]
 

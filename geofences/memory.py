@@ -179,10 +179,20 @@ class Memory:
         gone = np.flatnonzero((used["used"] != 0) & np.isin(used["device_id"] % SHARDS, list(shards)))
         if not len(gone):
             return
-        for row in gone.tolist():
+        self._forget(gone)
+
+    def forget_devices(self, device_ids: Sequence[DeviceId]) -> None:
+        """Drops some devices, as if they had never been met."""
+        if not device_ids:
+            return
+        rows = np.unique(self.rows_of(np.array(device_ids, dtype=np.int64)))
+        self._forget(rows[rows != NO_DEVICE].astype(np.int64))
+
+    def _forget(self, rows: Int64s) -> None:
+        for row in rows.tolist():
             self.forget_tracks(row)
-        self.world.devices["used"][gone] = 0
-        self._unused += gone.tolist()
+        self.world.devices[rows] = np.zeros((), dtype=DEVICE_DTYPE)
+        self._unused += rows.tolist()
         self._widen_directory()
 
     def in_fence(self, fence_id: int) -> Int64s:

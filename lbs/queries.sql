@@ -52,11 +52,32 @@ LIMIT :limit
 -- one write with an Idempotency-Key at a time; given back with the transaction
 SELECT pg_try_advisory_xact_lock(:lock)
 
--- name: device_exists
-SELECT device_id FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id
-
 -- name: lock_device
 SELECT device_id FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id FOR UPDATE
+
+-- name: keep_device
+-- until the transaction ends nobody erases it, and no other changes it
+SELECT device_id FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id FOR NO KEY UPDATE
+
+-- name: tombstone
+SELECT count(*) FILTER (WHERE finished_at IS NULL) AS unfinished, max(finished_at) AS erased_at
+FROM lbs.erasures WHERE tenant_id = :tenant_id AND subject = :subject
+
+-- name: erasure_under_way
+SELECT * FROM lbs.erasures WHERE tenant_id = :tenant_id AND device_id = :device_id AND finished_at IS NULL
+
+-- name: lock_erasure
+SELECT * FROM lbs.erasures WHERE erasure_id = :erasure_id FOR UPDATE
+
+-- name: unfinished_erasures
+SELECT erasure_id FROM lbs.erasures WHERE finished_at IS NULL ORDER BY erasure_id
+
+-- name: shard_offset
+SELECT "offset" FROM geofences.shards WHERE shard = :shard
+
+-- name: devices_left
+-- those of some devices that are still there
+SELECT device_id FROM geofences.devices WHERE device_id = ANY(CAST(:device_ids AS bigint[]))
 
 -- name: erase_notifications
 DELETE FROM offers.notifications WHERE tenant_id = :tenant_id AND device_id = :device_id
@@ -91,6 +112,28 @@ WHERE d.tenant_id = :tenant_id AND d.device_id = :device_id AND d.user_vouched
   AND NOT EXISTS (SELECT FROM geofences.devices AS o
                   WHERE o.tenant_id = d.tenant_id AND o.external_user_id = d.external_user_id
                     AND o.user_vouched AND o.device_id <> d.device_id)
+
+-- name: erase_users
+-- the row that is locked for a person with several devices, if this was the last of them
+DELETE FROM offers.users AS u
+USING geofences.devices AS d
+WHERE d.tenant_id = :tenant_id AND d.device_id = :device_id AND u.tenant_id = d.tenant_id AND u.user_key = :user_key
+  AND NOT EXISTS (SELECT FROM geofences.devices AS o
+                  WHERE o.tenant_id = d.tenant_id AND o.external_user_id = d.external_user_id
+                    AND o.device_id <> d.device_id)
+
+-- name: erase_remembered_writes
+DELETE FROM lbs.remembered_writes WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_dead_letters
+-- with the positions of others in the same entry: nobody will handle them any more
+DELETE FROM geofences.dead_letters
+WHERE shard = :shard AND (position(CAST(:packed AS bytea) IN payload) > 0
+                          OR position(CAST(:written AS bytea) IN payload || CAST('\x0a' AS bytea)) > 0)
+
+-- name: erase_changes
+-- news of the device, once everybody has heard it
+DELETE FROM geofences.changes WHERE tenant_id = :tenant_id AND kind = 'device' AND object_id = :device_id
 
 -- name: erase_devices
 DELETE FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id

@@ -27,7 +27,7 @@ from offers.schedule import occurrences, wall_time
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
 log = structlog.get_logger(__name__)
@@ -53,11 +53,14 @@ class Scheduler:
         now: Callable[[], datetime],
         beat: Callable[[], None],
         retention: timedelta,
+        chores: Sequence[Callable[[], None]] = (),
     ) -> None:
+        """`chores` are done each second besides."""
         self._database = database
         self._now = now
         self._beat = beat
         self._retention = retention
+        self._chores = chores
         self._looked_at: datetime | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -98,6 +101,8 @@ class Scheduler:
         clock.add_job(self._safely(self.release_expired), "interval", seconds=2, next_run_time=start)
         clock.add_job(self._safely(self.keep_partitions), "interval", hours=1, next_run_time=start)
         clock.add_job(self._safely(self.forget_writes), "interval", hours=1, next_run_time=start)
+        for chore in self._chores:
+            clock.add_job(self._safely(chore), "interval", seconds=1, next_run_time=start)
         return clock
 
     def _safely(self, job: Callable[[], None]) -> Callable[[], None]:

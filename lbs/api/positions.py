@@ -21,6 +21,7 @@ from lbs.ingest import MSGPACK_TYPES, IngestAnswer, PositionsBody, decode, judge
 from lbs.problems import declared
 from lbs.routes import JSON_TYPE, Route, media_type
 from lbs.services import Services
+from lbs.tombstones import check_not_erased
 
 PATH: Final = "/v1/positions"
 router = APIRouter(prefix=PATH, tags=["positions"], route_class=Route)
@@ -44,7 +45,7 @@ EXAMPLE: Final = {
     response_class=Response,
     responses={
         202: {"description": "The log has the accepted ones.", "content": {JSON_TYPE: {"schema": SCHEMAS[1]}}},
-        **declared(401, 403, 404, 413, 415, 422, 429),
+        **declared(401, 403, 404, 410, 413, 415, 422, 429),
     },
     openapi_extra={
         "security": [{"key": []}],
@@ -128,6 +129,9 @@ async def _created(services: Services, caller: Caller, external_id: str) -> Devi
                 purposes=VOUCHED,
                 source=ConsentSource.SERVER,
                 at=services.now(),
+            )
+            check_not_erased(
+                connection, settings=services.settings, tenant_id=caller.tenant_id, external_id=external_id
             )
         return services.directory.load(device_id)
 

@@ -24,9 +24,9 @@ from lbs.devices import (
 )
 from lbs.erasure import begin_erasure, go_on
 from lbs.fields import ExternalId
+from lbs.holdings import export_of
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
-from lbs.sql import block
 from offers.attributes import attributes_of_user
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"], route_class=Route)
@@ -79,17 +79,23 @@ class DeviceView(BaseModel):
 
 
 class DeviceExport(BaseModel):
-    """All that is stored of a device."""
+    """All that is stored of a device: rows as they are, with text for ids."""
 
     device: DeviceView
+    registration: list[dict[str, Any]] = Field(description="The device as it is stored.")
+    consents: list[dict[str, Any]]
+    user_attributes: list[dict[str, Any]] = Field(description="What was imported of the person.")
     channels: list[dict[str, Any]] = Field(description="With their addresses.")
     last_seen: list[dict[str, Any]]
     positions: list[dict[str, Any]]
     visits: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    occasions: list[dict[str, Any]] = Field(description="Scheduled offers that it was near to.")
     decisions: list[dict[str, Any]]
+    reservations: list[dict[str, Any]]
     notifications: list[dict[str, Any]]
-    claims: list[dict[str, Any]] = Field(description="With what came of them at a till.")
+    claims: list[dict[str, Any]] = Field(description="With the redemption that came of each.")
+    remembered_answers: list[dict[str, Any]] = Field(description="Of writes with an Idempotency-Key, for a day.")
 
 
 class Erased(BaseModel):
@@ -207,25 +213,8 @@ def export_device(device_id: str, caller: Permitted, connection: Tx) -> DeviceEx
     """Get all that is stored of a device."""
     internal_id = own_device(caller, device_id)
     device = find_device(connection, tenant_id=caller.tenant_id, external_id=device_id)
-
-    def rows(name: str) -> list[dict[str, Any]]:
-        found = connection.execute(block(f"export_{name}"), {"tenant_id": caller.tenant_id, "device_id": internal_id})
-        return [dict(row) for row in found.mappings()]
-
-    return DeviceExport(
-        device=_view(connection, device),
-        channels=[
-            {"type": channel.type, "address": channel.address, "created_at": channel.created_at}
-            for channel in channels_of(connection, internal_id)
-        ],
-        last_seen=rows("last_seen"),
-        positions=rows("positions"),
-        visits=rows("visits"),
-        events=rows("events"),
-        decisions=rows("decisions"),
-        notifications=rows("notifications"),
-        claims=rows("claims"),
-    )
+    found = export_of(connection, tenant_id=caller.tenant_id, device_id=internal_id)
+    return DeviceExport(device=_view(connection, device), **found)
 
 
 def _view(connection: sa.Connection, device: Device) -> DeviceView:

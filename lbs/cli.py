@@ -24,6 +24,7 @@ COMMAND_MODULES: Final = (
     "replay",
     "match",
     "exports",
+    "devices",
     "explain",
     "doctor",
     "bench",

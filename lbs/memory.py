@@ -37,8 +37,9 @@ log = structlog.get_logger(__name__)
 POLL_S: Final = 0.25
 RETRY_S: Final = 1.0
 FORGET_EVERY_S: Final = 600.0
-FORGETS_AFTER_S: Final = 2.0
-"""News of a device that was erased goes after some seconds: who has heard nothing for so long asks for all anew."""
+FORGETS_AFTER_S: Final = 1.0
+"""News of a device that was erased is deleted after some seconds (`lbs.erasure.HEARD_AFTER`): who has heard nothing for
+a second asks for all devices anew."""
 STALE_S: Final = 10.0
 """A snapshot older than this is no longer called ready."""
 FETCHED_ROWS: Final = 5_000
@@ -130,6 +131,7 @@ class ApiMemory:
 
     def poll(self) -> None:
         """Applies what changed since the last call."""
+        asked_s = self._monotonic_s()
         with self._reader.connect() as connection:
             self._fences.poll(connection)
             changes = connection.execute(queries("geofences")["changes_after"], {"number": self._number}).all()
@@ -150,7 +152,7 @@ class ApiMemory:
                 self._stores.apply(rows, gone=[StoreId(i) for i in store_ids if i not in found])
         if changes:
             self._number = changes[-1].number
-        self._fresh_s = self._monotonic_s()
+        self._fresh_s = asked_s
 
     def _check_loaded(self) -> None:
         if not self._loaded:

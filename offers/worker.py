@@ -119,7 +119,8 @@ class Worker:
                 again = outbox.reclaim(connection, now=self._now())
             if again:
                 log.warning("worker.reclaimed", notifications=again)
-        room = min(2 * IN_FLIGHT - self._in_flight, CLAIM_AT_MOST)
+        # none is claimed to wait for a sender: it would go even to who takes the consent back meanwhile
+        room = min(IN_FLIGHT - self._in_flight, CLAIM_AT_MOST)
         if room <= 0 or stop.is_set():
             return finished
         with self._database.begin() as connection:

@@ -73,6 +73,16 @@ class Approval(StrEnum):
     """A person, and another than wrote or submitted it."""
 
 
+class Kept(StrEnum):
+    """What a tenant may keep for a shorter time than the installation does."""
+
+    POSITIONS = "positions"
+    VISITS = "visits"
+    EVENTS = "events"
+    DECISIONS = "decisions"
+    NOTIFICATIONS = "notifications"
+
+
 class ChangeKind(StrEnum):
     """What a numbered change row is about; every process applies the kinds it holds a snapshot of."""
 

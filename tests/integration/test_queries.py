@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +31,7 @@ PARAMETERS: dict[str, Any] = {
     "lats": [0.0], "lngs": [0.0], "expires_at": AT, "type": "visit.entered",
     "times": [AT], "at": AT, "notification_ids": [1], "decided_at": datetime.now(UTC), "person": 1,
     "start": AT, "end": AT, "after_draw": ["stock"], "ns": [1], "also": [1], "news": [0], "costs": [1],
-    "window_s": 60.0,
+    "window_s": 60.0, "old_since": datetime.now(UTC) - timedelta(days=1), "old_before": datetime.now(UTC),
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",
@@ -62,6 +62,12 @@ USES = {
     ("offers", "people_near"): "device_id_recorded_at_idx",
     ("offers", "redemption_counts"): "ix_redemptions_campaign_id",
     ("offers", "statement"): "ix_redemptions_store_id_redeemed_at",
+    ("offers", "devices_after"): "Index Scan",
+    ("offers", "forget_positions"): "device_id_recorded_at_idx",
+    ("offers", "forget_visits"): "ix_visits_tenant_id_device_id_entered_at",
+    ("offers", "forget_events"): "tenant_id_device_id_at_idx",
+    ("offers", "forget_decisions"): "tenant_id_device_id_decided_at_idx",
+    ("offers", "forget_notifications"): "ix_notifications_device_id_inbox_seq",
 }
 AS_API = {
     ("offers", "inbox"),

@@ -13,20 +13,32 @@ import sqlalchemy as sa
 from geofences.model import DeviceId
 from geofences.store import device_id_for
 from lbs import clock
-from lbs.erasure import HEARD_AFTER, Erasure, go_on
+from lbs.erasure import HEARD_AFTER, REWRITE_EVERY, Eraser, Erasure, go_on
 from lbs.tables import erasures, remembered_writes
 from tests.support.api import problem, wait_for
 from tests.support.live import Live, Shop, living
+from tests.support.own_redis import own_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.servers
 
+HOUR = 2 * REWRITE_EVERY
+
 
 @pytest.fixture(scope="module")
-def live(new_database_url: Callable[[], str], redis_url: str) -> Iterator[Live]:
-    with living(new_database_url(), redis_url) as made:
+def redis_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("redis")
+
+
+@pytest.fixture(scope="module")
+def live(new_database_url: Callable[[], str], redis_dir: Path) -> Iterator[Live]:
+    with (
+        own_redis("--appendonly", "yes", "--dir", str(redis_dir)) as redis_url,
+        living(new_database_url(), redis_url) as made,
+    ):
         yield made
 
 
@@ -82,6 +94,32 @@ def test_the_engine_forgets_whom_it_followed_without_a_word(live: Live, shop: Sh
         assert connection.execute(told, {"d": bert}).scalar() == 0
     assert (finished.counts["visits"], finished.counts["positions"]) == (1, 2)
     assert finished.counts["events"] == 1, "of coming in"
+
+
+def test_the_scheduler_finishes_and_has_the_append_only_file_written_anew(
+    live: Live, shop: Shop, redis_dir: Path
+) -> None:
+    def rewritten() -> int:
+        """The number of the file that all since then is appended behind."""
+        return max(int(base.name.split(".")[2]) for base in redis_dir.rglob("*.base.*"))
+
+    before = rewritten()
+    at = clock.now() + HEARD_AFTER
+    eraser = Eraser(live.api.system, live.api.services.position_log, now=lambda: at)
+    unfinished = sa.select(sa.func.count()).where(erasures.c.finished_at.is_(None))
+    for name, later, files in (("felix", timedelta(0), 1), ("gerda", timedelta(minutes=50), 1), ("hedda", HOUR, 2)):
+        shop.device(name)
+        shop.server.delete(f"/v1/devices/{name}")
+        at = clock.now() + HEARD_AFTER + later
+
+        def done() -> bool:
+            eraser.work()
+            with live.api.system.connect() as connection:
+                return connection.execute(unfinished).scalar() == 0
+
+        wait_for(done)
+        wait_for(lambda files=files: rewritten() == before + files)
+        assert rewritten() == before + files, "once an hour is enough"
 
 
 def test_an_open_stream_ends_with_its_device(live: Live, shop: Shop) -> None:

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from geofences.errors import ConflictError, NotFoundError
 from geofences.ids import stable_id
-from geofences.model import DeviceId, TenantId
-from geofences.tables import Approval, ChangeKind, ConsentSource, Kept, Purpose, changes, consents, devices, tenants
+from geofences.model import DeviceId, Kept, TenantId
+from geofences.tables import Approval, ChangeKind, ConsentSource, Purpose, changes, consents, devices, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -73,16 +73,6 @@ class Approval(StrEnum):
     """A person, and another than wrote or submitted it."""
 
 
-class Kept(StrEnum):
-    """What a tenant may keep for a shorter time than the installation does."""
-
-    POSITIONS = "positions"
-    VISITS = "visits"
-    EVENTS = "events"
-    DECISIONS = "decisions"
-    NOTIFICATIONS = "notifications"
-
-
 class ChangeKind(StrEnum):
     """What a numbered change row is about; every process applies the kinds it holds a snapshot of."""
 
@@ -145,10 +135,7 @@ consents = sa.Table(
     "consents",
     metadata,
     sa.Column(
-        "device_id",
-        sa.BigInteger,
-        sa.ForeignKey(f"{SCHEMA}.devices.device_id", ondelete="CASCADE"),
-        primary_key=True,
+        "device_id", sa.BigInteger, sa.ForeignKey(f"{SCHEMA}.devices.device_id", ondelete="CASCADE"), primary_key=True
     ),
     sa.Column("purpose", sa.Text, primary_key=True),
     tenant_column(),

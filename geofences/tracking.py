@@ -331,7 +331,7 @@ class Tracker:
             if not entry.granted:
                 effects.withdrawn_us[entry.device_id] = entry.clock_us
         if entry.kind is EntryKind.ERASED and entry.device_id is not None:
-            self._erase(entry.device_id, entry.clock_us)
+            self.memory.blank(entry.device_id, entry.clock_us)
             effects.erased.append(entry.device_id)
         key = (shard, entry.scope)
         now_us = _settled_us(entry)
@@ -370,15 +370,6 @@ class Tracker:
             )
             withdraw(self.memory.world, self.index.tables, row, at_us)
             self.memory.world.devices["floor_us"][row] = at_us
-
-    def _erase(self, device_id: DeviceId, at_us: int) -> None:
-        """The rest of the batch finds a device that nothing is known of and that may not be located."""
-        row = self.memory.row_of(device_id)
-        if row != NO_DEVICE:
-            tenant_id, scope = (TenantId(int(self.memory.world.devices[name][row])) for name in ("tenant_id", "scope"))
-            self.memory.forget_tracks(row)
-            nothing = DeviceFacts(tenant_id=tenant_id, scope=scope, consented=False, floor_us=at_us)
-            self.memory.remember(row, device_id, nothing)
 
     def meet(self, device_ids: Sequence[DeviceId]) -> dict[DeviceId, int]:
         """Loads devices that are met for the first time; one that nobody knows is asked for again the next time."""

@@ -10,8 +10,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from geofences.model import Kept
 from geofences.sql import queries
-from geofences.tables import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

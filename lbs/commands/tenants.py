@@ -11,7 +11,7 @@ from lbs.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from geofences.tables import Kept
+    from geofences.model import Kept
 
 MIN_KEPT_DAYS = 2
 """A late position of the last 24 hours needs what was before it."""
@@ -106,7 +106,7 @@ def tenant_set(
 
 
 def _days_by_kind(text: str) -> "dict[Kept, int | None]":
-    from geofences.tables import Kept  # noqa: PLC0415
+    from geofences.model import Kept  # noqa: PLC0415
 
     found: dict[Kept, int | None] = {}
     for part in filter(None, text.split(",")):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from geofences.model import LatLng
+from geofences.model import Kept, LatLng
 from geofences.store import set_retention
-from geofences.tables import Kept, visits
+from geofences.tables import visits
 from offers.scheduler import Scheduler
 from tests.support.road import HELSINKI, MovableClock, Road, open_road
 

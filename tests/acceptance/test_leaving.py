@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 import struct
 import subprocess
@@ -320,6 +321,19 @@ def test_an_erasure_that_was_begun_is_finished_by_the_scheduler(town: Town, leav
         left = sa.select(sa.func.count()).where(table.c.device_id == device_id)
         with town.shop.system.connect() as connection:
             assert connection.execute(left).scalar() == 0, table.name
+
+
+def test_an_operator_gets_a_file_and_is_asked_before_anything_goes(town: Town, tmp_path: Path) -> None:
+    shop, file = town.shop, tmp_path / "device.json"
+    shop.device("asked-for")
+    shop.report("asked-for", north_m=3_000)
+    device_id = device_id_for(shop.tenant_id, "asked-for")
+    shop.eventually("SELECT count(*) FROM geofences.positions WHERE device_id = :d", 1, d=device_id)
+    told = shop.cli.json("device", "export", "asked-for", "--tenant", "shop", "--output", file)
+    assert (told["rows"]["positions"], told["rows"]["consents"], told["output"]) == (1, 3, str(file))
+    assert json.loads(file.read_text())["registration"][0]["external_id"] == "asked-for"
+    assert "give --yes" in shop.cli.fails("device", "erase", "asked-for", "--tenant", "shop")
+    shop.ask("GET", "/v1/devices/asked-for")
 
 
 def test_who_takes_back_the_consent_to_location_is_followed_no_longer(town: Town) -> None:

@@ -66,7 +66,7 @@ STEPS: Final = (
 """Tables whose rows are deleted, each by the block `erase_<table>`."""
 KEPT_WITHOUT_DEVICE: Final = ("decisions", "reservations", "claims")
 """Tables whose rows lose their device, each by the block `unname_<table>`; first, while the person is known."""
-HEARD_AFTER: Final = timedelta(seconds=3)
+HEARD_AFTER: Final = timedelta(seconds=4)
 """Every process has heard of a change by then, or forgets all devices before it goes on (`lbs.memory`)."""
 COUNTED_ENTRIES: Final = 500
 REWRITE_EVERY: Final = timedelta(hours=1)

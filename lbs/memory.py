@@ -37,9 +37,9 @@ log = structlog.get_logger(__name__)
 POLL_S: Final = 0.25
 RETRY_S: Final = 1.0
 FORGET_EVERY_S: Final = 600.0
-FORGETS_AFTER_S: Final = 1.0
+FORGETS_AFTER_S: Final = 2.0
 """News of a device that was erased is deleted after some seconds (`lbs.erasure.HEARD_AFTER`): who has heard nothing for
-a second asks for all devices anew."""
+this long asks for all devices anew."""
 STALE_S: Final = 10.0
 """A snapshot older than this is no longer called ready."""
 FETCHED_ROWS: Final = 5_000

@@ -154,7 +154,7 @@ def test_a_remembered_answer_goes_with_the_device_it_is_about(live: Live, shop: 
     match named:
         case "in the path":
             shop.device(name)
-            shop.server.patch(f"/v1/devices/{name}", json={"locale": "fi"}, headers=headers)
+            shop.server.post(f"/v1/devices/{name}/revoke-tokens", headers=headers)
         case "in the body":
             shop.server.post("/v1/devices", json={"device_id": name}, headers=headers)
         case _:

@@ -35,12 +35,33 @@ return {found['last-generated-id'], found['entries-added'], found['length'], fir
         time[1] .. '.' .. string.format('%06d', time[2])}
 """
 
+# Redis only marks an entry as gone while its block holds others; blocks that are written anew hold nothing else
+_SCRUB: Final = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
+redis.call('XTRIM', KEYS[1], 'MINID', '=', ARGV[1])
+local left = redis.call('XLEN', KEYS[1])
+if left == 0 then return 1 end
+if left > tonumber(ARGV[2]) then return 0 end
+local info, found = redis.call('XINFO', 'STREAM', KEYS[1]), {}
+for i = 1, #info, 2 do found[info[i]] = info[i + 1] end
+local kept = redis.call('XRANGE', KEYS[1], '-', '+')
+redis.call('DEL', KEYS[1])
+for _, entry in ipairs(kept) do redis.call('XADD', KEYS[1], entry[1], unpack(entry[2])) end
+redis.call('XSETID', KEYS[1], found['last-generated-id'], 'ENTRIESADDED', found['entries-added'],
+           'MAXDELETEDID', found['max-deleted-entry-id'])
+return 1
+"""
+SCRUBBED_AT_MOST: Final = 500
+"""Entries that are written anew at once: Redis answers nobody else meanwhile."""
+
 
 class EntryKind(StrEnum):
     POSITIONS = "p"
     TICK = "t"
     CONSENT = "c"
     """A device's location consent was given or taken back; taken back, its visits end now."""
+    ERASED = "e"
+    """A device was erased: it is forgotten without a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,17 +199,17 @@ class PositionLog:
         self._redis = client
         self._prefix = prefix
 
-    def append(self, entries: Iterable[tuple[Shard, Entry]]) -> None:
-        """Appends in one round trip; when it returns the log has them all."""
+    def append(self, entries: Iterable[tuple[Shard, Entry]]) -> list[str]:
+        """Appends in one round trip; when it returns the log has them all. Answers their ids."""
         pipeline = self._redis.pipeline(transaction=False)
         shards = set()
         for shard, entry in entries:
             pipeline.xadd(stream_key(self._prefix, shard), entry.to_fields())  # type: ignore[arg-type]  # invariant dict
             shards.add(shard)
         if not shards:
-            return
+            return []
         pipeline.publish(wake_channel(self._prefix), ",".join(map(str, sorted(shards))))
-        self._call(pipeline.execute)
+        return [entry_id.decode() for entry_id in self._call(pipeline.execute)[:-1]]
 
     def read(self, cursors: dict[Shard, str], *, count: int) -> dict[Shard, list[tuple[str, dict[bytes, bytes]]]]:
         """Up to `count` raw entries a shard, after its cursor; an XREAD each, because slots may differ."""
@@ -215,6 +236,19 @@ class PositionLog:
             pipeline.eval(_LOOK, 1, stream_key(self._prefix, shard), first_kept)
         answers = self._call(pipeline.execute) if handled else []
         return {shard: _as_look(answer) for shard, answer in zip(handled, answers, strict=True)}
+
+    def scrub(self, shard: Shard, *, handled: str) -> bool:
+        """Forgets the entries of a shard up to one that is handled, to the last byte; False if too many wait now."""
+        args = (_next_id(handled), SCRUBBED_AT_MOST)
+        return bool(self._call(lambda: self._redis.eval(_SCRUB, 1, stream_key(self._prefix, shard), *args)))
+
+    def rewrite_file(self) -> bool:
+        """Has Redis write its append-only file anew, without what is gone; False if it may not or is doing so."""
+        try:
+            self._call(self._redis.bgrewriteaof)
+        except LogUnavailableError:
+            return False
+        return True
 
     def last_ids(self) -> dict[Shard, str]:
         """The id of the newest entry ever appended to each shard, trimmed or not; 0-0 for none."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from geofences.compiled import borrowing
-from geofences.model import SHARDS
+from geofences.model import SHARDS, TenantId
 from geofences.states import (
     DEVICE_DTYPE,
     MOMENT_DTYPE,
@@ -25,7 +25,7 @@ from geofences.trust import believe, doubt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geofences.model import DeviceId, Int32s, Int64s, Shard, TenantId
+    from geofences.model import DeviceId, Int32s, Int64s, Shard
     from geofences.states import Devices
 
 FIRST_ROWS: Final = 1_024
@@ -179,10 +179,29 @@ class Memory:
         gone = np.flatnonzero((used["used"] != 0) & np.isin(used["device_id"] % SHARDS, list(shards)))
         if not len(gone):
             return
-        for row in gone.tolist():
+        self._forget(gone)
+
+    def blank(self, device_id: DeviceId, at_us: int) -> None:
+        """Leaves a device of which nothing is known and that may not be located, for whoever knows it by its row."""
+        row = self.row_of(device_id)
+        if row != NO_DEVICE:
+            tenant_id, scope = (TenantId(int(self.world.devices[name][row])) for name in ("tenant_id", "scope"))
             self.forget_tracks(row)
-        self.world.devices["used"][gone] = 0
-        self._unused += gone.tolist()
+            facts = DeviceFacts(tenant_id=tenant_id, scope=scope, consented=False, floor_us=at_us)
+            self.remember(row, device_id, facts)
+
+    def forget_devices(self, device_ids: Sequence[DeviceId]) -> None:
+        """Drops some devices, as if they had never been met."""
+        if not device_ids:
+            return
+        rows = np.unique(self.rows_of(np.array(device_ids, dtype=np.int64)))
+        self._forget(rows[rows != NO_DEVICE].astype(np.int64))
+
+    def _forget(self, rows: Int64s) -> None:
+        for row in rows.tolist():
+            self.forget_tracks(row)
+        self.world.devices[rows] = np.zeros((), dtype=DEVICE_DTYPE)
+        self._unused += rows.tolist()
         self._widen_directory()
 
     def in_fence(self, fence_id: int) -> Int64s:

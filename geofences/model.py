@@ -68,6 +68,16 @@ class VisitStatus(StrEnum):
     RETRACTED = "retracted"
 
 
+class Kept(StrEnum):
+    """What a tenant may keep for a shorter time than the installation does."""
+
+    POSITIONS = "positions"
+    VISITS = "visits"
+    EVENTS = "events"
+    DECISIONS = "decisions"
+    NOTIFICATIONS = "notifications"
+
+
 class EndedBy(StrEnum):
     EXIT = "exit"
     GAP = "gap"

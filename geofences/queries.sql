@@ -122,7 +122,8 @@ LEFT JOIN LATERAL (
 -- name: device_facts
 -- newest: of any kind, to know what is late; good: the newest that moved the tracker; suspects: impossible since then.
 -- the newest position is nearly always good, and then nothing else is looked for
-SELECT d.device_id, d.tenant_id, t.sandbox, coalesce(c.granted, false) AS consented, c.withdrawn_at,
+SELECT d.device_id, d.tenant_id, t.sandbox, coalesce(c.granted, false) AS consented,
+       greatest(c.withdrawn_at, d.erased_at) AS withdrawn_at,
        (SELECT max(v.settled_at) FROM geofences.visits AS v
         WHERE v.tenant_id = d.tenant_id AND v.device_id = d.device_id) AS settled_at,
        newest.recorded_at AS newest_at,

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from geofences.errors import ConflictError, NotFoundError
 from geofences.ids import stable_id
-from geofences.model import DeviceId, TenantId
+from geofences.model import DeviceId, Kept, TenantId
 from geofences.tables import Approval, ChangeKind, ConsentSource, Purpose, changes, consents, devices, tenants
 
 if TYPE_CHECKING:
@@ -86,6 +86,15 @@ def find_tenant(connection: sa.Connection, name_or_id: str) -> Tenant:
 def set_approval(connection: sa.Connection, tenant_id: TenantId, approval: Approval) -> None:
     """Who may approve the tenant's campaigns from now on."""
     connection.execute(sa.update(tenants).where(tenants.c.tenant_id == tenant_id).values(approval=approval))
+
+
+def set_retention(connection: sa.Connection, tenant_id: TenantId, days: Mapping[Kept, int | None]) -> dict[str, int]:
+    """Days that each kind is kept from now on, None for as long as the installation does; answers all that is set."""
+    own = tenants.c.tenant_id == tenant_id
+    before = connection.execute(sa.select(tenants.c.retention).where(own).with_for_update()).scalar_one()
+    kept = {kind: n for kind, n in (before | {str(kind): n for kind, n in days.items()}).items() if n is not None}
+    connection.execute(sa.update(tenants).where(own).values(retention=kept))
+    return kept
 
 
 def use_tenant(connection: sa.Connection, tenant_id: TenantId) -> None:

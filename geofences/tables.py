@@ -89,6 +89,8 @@ tenants = sa.Table(
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("sandbox", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("approval", sa.Text, nullable=False, server_default=Approval.ANYONE),
+    # how many days which of its rows are kept, where it wants less than the installation: {"visits": 90}
+    sa.Column("retention", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
     timestamp("created_at", default_now=True),
     one_of("approval", Approval),
     schema=SCHEMA,
@@ -114,6 +116,8 @@ devices = sa.Table(
     timestamp("vouched_at", nullable=True),
     # device tokens carry it: raising it revokes all tokens given out before
     sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
+    # when a device of the same name was erased: nothing that was recorded before counts
+    timestamp("erased_at", nullable=True),
     timestamp("created_at", default_now=True),
     timestamp("updated_at", default_now=True),
     sa.UniqueConstraint("tenant_id", "external_id"),
@@ -131,10 +135,7 @@ consents = sa.Table(
     "consents",
     metadata,
     sa.Column(
-        "device_id",
-        sa.BigInteger,
-        sa.ForeignKey(f"{SCHEMA}.devices.device_id", ondelete="CASCADE"),
-        primary_key=True,
+        "device_id", sa.BigInteger, sa.ForeignKey(f"{SCHEMA}.devices.device_id", ondelete="CASCADE"), primary_key=True
     ),
     sa.Column("purpose", sa.Text, primary_key=True),
     tenant_column(),

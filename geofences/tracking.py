@@ -73,6 +73,8 @@ class Effects:
     """Stored positions whose flags a late one changed."""
     withdrawn_us: dict[DeviceId, int] = field(default_factory=dict)
     """Devices whose location consent was withdrawn, and when."""
+    erased: list[DeviceId] = field(default_factory=list)
+    """Devices that nobody may remember."""
     dead: list[tuple[Shard, str, bytes, str]] = field(default_factory=list)
     """Entries that failed three times: shard, id, payload, error."""
 
@@ -207,6 +209,8 @@ class Tracker:
                 self._end_of_entry(shard, entry, effects)
                 effects.offsets[shard] = entry_id
             self._drain(effects)
+        # not before: the batch knows devices by their rows
+        self.memory.forget_devices(effects.erased)
         return effects
 
     def _ask(self, batch: Batch, order: Int64s, effects: Effects) -> dict[int, list[int]]:
@@ -326,6 +330,9 @@ class Tracker:
             self._consent(entry.device_id, granted=entry.granted, at_us=entry.clock_us)
             if not entry.granted:
                 effects.withdrawn_us[entry.device_id] = entry.clock_us
+        if entry.kind is EntryKind.ERASED and entry.device_id is not None:
+            self.memory.blank(entry.device_id, entry.clock_us)
+            effects.erased.append(entry.device_id)
         key = (shard, entry.scope)
         now_us = _settled_us(entry)
         self._settled_us[key] = max(now_us, self._settled_us.get(key, now_us))

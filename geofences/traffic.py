@@ -1,8 +1,8 @@
 """Foot traffic of stores by local hour: visits, visitors and the median dwell, never resting on fewer than k devices.
 
 A visit counts once it ended and lasted `MIN_VISIT_S`, unless the device only passed through; it belongs to the local
-hour in which it began. A visitor is a device. Hours are the store's own, so a day has 23 or 25 of them when the clock
-changes, by the pinned zone database.
+hour in which it began. A visitor is a device. Who took back the consent to analytics is left out, with all visits.
+Hours are the store's own, so a day has 23 or 25 of them when the clock changes, by the pinned zone database.
 Totals over hours are not published: with them a withheld hour could be worked out.
 """
 
@@ -12,13 +12,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
 from geofences.errors import NotFoundError
 from geofences.model import EndedBy, StoreId, VisitStatus
-from geofences.tables import stores, visits
+from geofences.tables import Purpose, consents, stores, visits
 from geofences.zones import zone
 
 if TYPE_CHECKING:
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 
 MIN_VISIT_S = 120.0
 MAX_RANGE = timedelta(days=93)
+
+
+_left_out: Final = sa.exists().where(
+    consents.c.device_id == visits.c.device_id,
+    consents.c.purpose == Purpose.ANALYTICS,
+    ~consents.c.granted,
+)
+"""Visits of who said no to analytics, whenever they were; who has not said anything counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +76,7 @@ def hourly_traffic(
             visits.c.status == VisitStatus.CLOSED,
             visits.c.dwell_s >= MIN_VISIT_S,
             visits.c.ended_by != EndedBy.CROSSED,
+            ~_left_out,
         )
     )
     dwells: dict[datetime, list[float]] = defaultdict(list)

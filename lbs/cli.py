@@ -26,6 +26,7 @@ COMMAND_MODULES: Final = (
     "replay",
     "match",
     "exports",
+    "devices",
     "explain",
     "doctor",
     "dead_letters",

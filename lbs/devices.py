@@ -26,6 +26,8 @@ from lbs.errors import ForbiddenError
 from lbs.fields import ExternalId, Instant, JsonObject, ShortText, Timezone
 from lbs.identity import is_vouched, user_hash_key
 from lbs.limits import count
+from lbs.sql import block
+from lbs.tombstones import begin_anew
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +105,7 @@ class DeviceChange(BaseModel):
         return consents
 
 
-def create_device(connection: sa.Connection, *, caller: Caller, external_id: str) -> bool:
+def create_device(connection: sa.Connection, *, caller: Caller, external_id: str, services: Services) -> bool:
     """Makes the device if it is new, and says whether it was."""
     device_id = device_id_for(caller.tenant_id, external_id)
     statement = (
@@ -121,6 +123,8 @@ def create_device(connection: sa.Connection, *, caller: Caller, external_id: str
     if not created and caller.kind is CallerKind.PUBLISHABLE:
         # everybody has the publishable key: it must not be enough to become a device that exists
         raise ConflictError("this device exists already; changing it needs its token or a secret key")
+    if created:
+        begin_anew(connection, settings=services.settings, tenant_id=caller.tenant_id, external_id=external_id)
     return created
 
 
@@ -146,6 +150,9 @@ def change_device(
 
     A device that was `created` in this transaction is remembered by nobody yet.
     """
+    # or it could be erased in between, and what is written here would bring it back
+    named = {"tenant_id": caller.tenant_id, "device_id": device_id_for(caller.tenant_id, external_id)}
+    connection.execute(block("keep_device"), named)
     before = find_device(connection, tenant_id=caller.tenant_id, external_id=external_id)
     now = services.now()
     given_columns: dict[str, Any] = {

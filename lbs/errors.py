@@ -38,6 +38,10 @@ class NoConsentError(LbsError):
     """The device has not consented to what was asked: nothing was stored."""
 
 
+class ErasedError(LbsError):
+    """The device was erased, and nobody has registered it since: nothing was stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong with a request, and where: `body.positions[3].lat`."""
@@ -121,6 +125,7 @@ ANSWERS: Final[dict[type[Exception], Answer]] = {
         503, "provider-unavailable", "The sign-in provider does not answer", retry_after_s=5
     ),
     NoConsentError: Answer(403, "no_consent", "The device has not consented"),
+    ErasedError: Answer(410, "erased", "The device was erased"),
     MalformedError: Answer(422, "malformed", "The request cannot be read"),
     UnsupportedMediaTypeError: Answer(415, "unsupported-media-type", "Unsupported media type"),
     BodyTooLargeError: Answer(413, "body-too-large", "The body is too large"),

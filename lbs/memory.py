@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 POLL_S: Final = 0.25
 RETRY_S: Final = 1.0
 FORGET_EVERY_S: Final = 600.0
+FORGETS_AFTER_S: Final = 2.0
+"""News of a device that was erased is deleted after some seconds (`lbs.erasure.HEARD_AFTER`): who has heard nothing for
+this long asks for all devices anew."""
 STALE_S: Final = 10.0
 """A snapshot older than this is no longer called ready."""
 FETCHED_ROWS: Final = 5_000
@@ -51,10 +54,13 @@ class ApiMemory:
         *,
         directory: DeviceDirectory,
         now: Callable[[], datetime],
+        on_devices: Callable[[sa.Connection, Sequence[int] | None], None] = lambda *_: None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`on_devices` is told which devices changed; None: any of them may have."""
         self._reader = reader
         self._directory = directory
+        self._on_devices = on_devices
         self._now = now
         self._monotonic_s = monotonic_s
         self._fences = FenceSnapshot(now=now)
@@ -125,10 +131,17 @@ class ApiMemory:
 
     def poll(self) -> None:
         """Applies what changed since the last call."""
+        asked_s = self._monotonic_s()
         with self._reader.connect() as connection:
             self._fences.poll(connection)
             changes = connection.execute(queries("geofences")["changes_after"], {"number": self._number}).all()
-            self._directory.forget(_ids(changes, ChangeKind.DEVICE))
+            if self.age_s > FORGETS_AFTER_S:
+                self._directory.forget_all()
+                self._on_devices(connection, None)
+            else:
+                device_ids = _ids(changes, ChangeKind.DEVICE)
+                self._directory.forget(device_ids)
+                self._on_devices(connection, device_ids)
             campaign_ids = _ids(changes, ChangeKind.CAMPAIGN)
             if campaign_ids:
                 self._offers.apply(load_campaigns(connection, campaign_ids=campaign_ids))
@@ -139,7 +152,7 @@ class ApiMemory:
                 self._stores.apply(rows, gone=[StoreId(i) for i in store_ids if i not in found])
         if changes:
             self._number = changes[-1].number
-        self._fresh_s = self._monotonic_s()
+        self._fresh_s = asked_s
 
     def _check_loaded(self) -> None:
         if not self._loaded:

@@ -52,11 +52,32 @@ LIMIT :limit
 -- one write with an Idempotency-Key at a time; given back with the transaction
 SELECT pg_try_advisory_xact_lock(:lock)
 
--- name: device_exists
-SELECT device_id FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id
-
 -- name: lock_device
 SELECT device_id FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id FOR UPDATE
+
+-- name: keep_device
+-- until the transaction ends nobody erases it, and no other changes it
+SELECT device_id FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id FOR NO KEY UPDATE
+
+-- name: tombstone
+SELECT count(*) FILTER (WHERE finished_at IS NULL) AS unfinished, max(finished_at) AS erased_at
+FROM lbs.erasures WHERE tenant_id = :tenant_id AND subject = :subject
+
+-- name: erasure_under_way
+SELECT * FROM lbs.erasures WHERE tenant_id = :tenant_id AND device_id = :device_id AND finished_at IS NULL
+
+-- name: lock_erasure
+SELECT * FROM lbs.erasures WHERE erasure_id = :erasure_id FOR UPDATE
+
+-- name: unfinished_erasures
+SELECT erasure_id FROM lbs.erasures WHERE finished_at IS NULL ORDER BY erasure_id
+
+-- name: shard_offset
+SELECT "offset" FROM geofences.shards WHERE shard = :shard
+
+-- name: devices_left
+-- those of some devices that are still there
+SELECT device_id FROM geofences.devices WHERE device_id = ANY(CAST(:device_ids AS bigint[]))
 
 -- name: erase_notifications
 DELETE FROM offers.notifications WHERE tenant_id = :tenant_id AND device_id = :device_id
@@ -92,6 +113,28 @@ WHERE d.tenant_id = :tenant_id AND d.device_id = :device_id AND d.user_vouched
                   WHERE o.tenant_id = d.tenant_id AND o.external_user_id = d.external_user_id
                     AND o.user_vouched AND o.device_id <> d.device_id)
 
+-- name: erase_users
+-- the row that is locked for a person with several devices, if this was the last of them
+DELETE FROM offers.users AS u
+USING geofences.devices AS d
+WHERE d.tenant_id = :tenant_id AND d.device_id = :device_id AND u.tenant_id = d.tenant_id AND u.user_key = :user_key
+  AND NOT EXISTS (SELECT FROM geofences.devices AS o
+                  WHERE o.tenant_id = d.tenant_id AND o.external_user_id = d.external_user_id
+                    AND o.device_id <> d.device_id)
+
+-- name: erase_remembered_writes
+DELETE FROM lbs.remembered_writes WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_dead_letters
+-- with the positions of others in the same entry: nobody will handle them any more
+DELETE FROM geofences.dead_letters
+WHERE shard = :shard AND (position(CAST(:packed AS bytea) IN payload) > 0
+                          OR position(CAST(:written AS bytea) IN payload || CAST('\x0a' AS bytea)) > 0)
+
+-- name: erase_changes
+-- news of the device, once everybody has heard it
+DELETE FROM geofences.changes WHERE tenant_id = :tenant_id AND kind = 'device' AND object_id = :device_id
+
 -- name: erase_devices
 DELETE FROM geofences.devices WHERE tenant_id = :tenant_id AND device_id = :device_id
 
@@ -119,45 +162,79 @@ SET device_id = coalesce(others.device_id, 0),
 FROM others
 WHERE c.tenant_id = :tenant_id AND c.device_id = :device_id
 
--- name: export_claims
-SELECT c.claim_id::text, c.campaign_id::text, c.store_id::text, c.source, c.state, c.code_tail, c.created_at,
-       c.expires_at, x.redeemed_at, x.store_id::text AS redeemed_at_store_id, x.order_id, x.amount::text, x.currency,
-       x.discount::text, x.cancelled_at
-FROM offers.claims AS c LEFT JOIN offers.redemptions AS x ON x.claim_id = c.claim_id
+-- name: export_registration
+SELECT to_jsonb(d) FROM geofences.devices AS d WHERE d.tenant_id = :tenant_id AND d.device_id = :device_id
+
+-- name: export_consents
+SELECT to_jsonb(c) FROM geofences.consents AS c
 WHERE c.tenant_id = :tenant_id AND c.device_id = :device_id
-ORDER BY c.claim_id
+ORDER BY c.purpose
+
+-- name: export_user_attributes
+-- an app alone may name anybody
+SELECT to_jsonb(u)
+FROM geofences.devices AS d
+JOIN offers.user_attributes AS u ON u.tenant_id = d.tenant_id AND u.external_user_id = d.external_user_id
+WHERE d.tenant_id = :tenant_id AND d.device_id = :device_id AND d.user_vouched
+
+-- name: export_channels
+SELECT to_jsonb(c) FROM offers.channels AS c
+WHERE c.tenant_id = :tenant_id AND c.device_id = :device_id
+ORDER BY c.channel_id
+
+-- name: export_last_seen
+SELECT to_jsonb(l) FROM geofences.device_last AS l WHERE l.tenant_id = :tenant_id AND l.device_id = :device_id
 
 -- name: export_positions
-SELECT recorded_at, received_at, lat, lng, accuracy_m, speed_mps, flags
-FROM geofences.positions
-WHERE tenant_id = :tenant_id AND device_id = :device_id
-ORDER BY recorded_at
+SELECT to_jsonb(p) FROM geofences.positions AS p
+WHERE p.tenant_id = :tenant_id AND p.device_id = :device_id
+ORDER BY p.recorded_at
 
 -- name: export_visits
-SELECT v.visit_id::text, v.fence_id::text, f.external_id AS fence_external_id, v.store_id::text, v.status,
-       v.entered_at, v.exited_at, v.dwell_s, v.ended_by, v.positions, v.confidence
+SELECT to_jsonb(v) || jsonb_build_object('fence_external_id', f.external_id)
 FROM geofences.visits AS v LEFT JOIN geofences.fences AS f ON f.fence_id = v.fence_id
 WHERE v.tenant_id = :tenant_id AND v.device_id = :device_id
 ORDER BY v.entered_at, v.visit_id
 
 -- name: export_events
-SELECT event_id::text, type, fence_id::text, store_id::text, visit_id::text, at, confidence
-FROM geofences.events
-WHERE tenant_id = :tenant_id AND device_id = :device_id
-ORDER BY at, event_id
+SELECT to_jsonb(e) FROM geofences.events AS e
+WHERE e.tenant_id = :tenant_id AND e.device_id = :device_id
+ORDER BY e.at, e.event_id
+
+-- name: export_occasions
+SELECT to_jsonb(o) FROM offers.occasion_devices AS o
+WHERE o.tenant_id = :tenant_id AND o.device_id = :device_id
+ORDER BY o.seq
 
 -- name: export_decisions
-SELECT decision_id::text, campaign_id::text, store_id::text, outcome, reason, event_at, decided_at
-FROM offers.decisions
-WHERE tenant_id = :tenant_id AND device_id = :device_id
-ORDER BY decided_at, decision_id
+SELECT to_jsonb(d) FROM offers.decisions AS d
+WHERE d.tenant_id = :tenant_id AND d.device_id = :device_id
+ORDER BY d.decided_at, d.decision_id
+
+-- name: export_reservations
+SELECT to_jsonb(r) || jsonb_build_object('cost', r.cost::text)
+FROM offers.reservations AS r
+WHERE r.tenant_id = :tenant_id AND r.device_id = :device_id
+ORDER BY r.created_at, r.decision_id
 
 -- name: export_notifications
-SELECT notification_id::text, campaign_id::text, store_id::text, channel, state, reason, payload, created_at, sent_at,
-       delivered_at, displayed_at, opened_at, dismissed_at, expires_at
-FROM offers.notifications
-WHERE tenant_id = :tenant_id AND device_id = :device_id
-ORDER BY created_at, notification_id
+SELECT to_jsonb(n) FROM offers.notifications AS n
+WHERE n.tenant_id = :tenant_id AND n.device_id = :device_id
+ORDER BY n.created_at, n.notification_id
 
--- name: export_last_seen
-SELECT lat, lng, seen_at FROM geofences.device_last WHERE tenant_id = :tenant_id AND device_id = :device_id
+-- name: export_claims
+SELECT to_jsonb(c) || jsonb_build_object(
+    'redeemed_at', x.redeemed_at, 'redeemed_at_store_id', x.store_id::text, 'redemption_id', x.redemption_id::text,
+    'redemption_state', x.state, 'nonce', x.nonce::text, 'order_id', x.order_id, 'amount', x.amount::text,
+    'currency', x.currency, 'discount', x.discount::text, 'attributed_to', x.attributed_to, 'visited', x.visited,
+    'cancelled_at', x.cancelled_at, 'cancel_reason', x.cancel_reason)
+FROM offers.claims AS c LEFT JOIN offers.redemptions AS x ON x.claim_id = c.claim_id
+WHERE c.tenant_id = :tenant_id AND c.device_id = :device_id
+ORDER BY c.claim_id
+
+-- name: export_remembered_answers
+-- when, and that there is one: the answer itself is sealed, and may hold a token
+SELECT jsonb_build_object('created_at', w.created_at, 'status', w.status)
+FROM lbs.remembered_writes AS w
+WHERE w.tenant_id = :tenant_id AND w.device_id = :device_id
+ORDER BY w.created_at

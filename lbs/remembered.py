@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from geofences.ids import stable_id
+from geofences.store import device_id_for
 from lbs.auth import INSTALLATION
 from lbs.errors import Fault, KeyReusedError, MalformedError, WriteInProgressError
 from lbs.sql import block
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from geofences.model import DeviceId
     from lbs.auth import Caller
     from lbs.secrets import Vault
 
@@ -60,7 +63,7 @@ def recall(
     if not key.isprintable() or not 1 <= len(key) <= MAX_KEY_CHARACTERS:
         fault = Fault(f"header.{HEADER}", f"must be 1 to {MAX_KEY_CHARACTERS} printable characters")
         raise MalformedError("the Idempotency-Key cannot be used", fault)
-    name = f"{caller.kind}:{caller.device_id or caller.key_id or caller.user_id}:{key}"
+    name = sha256(f"{caller.kind}:{caller.device_id or caller.key_id or caller.user_id}:{key}".encode()).hexdigest()
     lock = stable_id(b"write", caller.tenant_id, text=name)
     if not connection.execute(block("try_write_lock"), {"lock": lock}).scalar():
         raise WriteInProgressError("a write with this Idempotency-Key is being done; ask again for its answer")
@@ -80,6 +83,7 @@ def recall(
             "status": response.status_code,
             "body": {"sealed": base64.b64encode(sealed).decode("ascii")},
             "created_at": now,
+            "device_id": _about(request, body, response, caller),
         }
         connection.execute(
             insert(table)
@@ -94,6 +98,18 @@ def forget_old_writes(connection: sa.Connection, *, now: datetime) -> int:
     """Deletes answers that are kept long enough; for the scheduler, as the system role. Answers how many."""
     deleted = connection.execute(sa.delete(remembered_writes).where(remembered_writes.c.created_at <= now - KEPT))
     return deleted.rowcount
+
+
+def _about(request: Request, body: bytes, response: Response, caller: Caller) -> DeviceId | None:
+    """The device that the write names, or speaks for: its answer is forgotten with it."""
+    if request.method == "DELETE":
+        return None  # what tells that a device was erased outlives it, and names nobody
+    named: object = request.path_params.get("device_id")
+    for said in (body, bytes(response.body)):
+        if named is None and b'"device_id"' in said:
+            value = msgspec.json.decode(said)
+            named = value.get("device_id") if isinstance(value, dict) else None
+    return device_id_for(caller.tenant_id, named) if isinstance(named, str) else caller.device_id
 
 
 def _digest(request: Request, body: bytes) -> bytes:

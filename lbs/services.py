@@ -134,6 +134,7 @@ def build_services(settings: Settings, *, now: Callable[[], datetime] = clock.no
     """Connects to nothing yet."""
     reader = database(settings, Role.READER, pool_size=READER_CONNECTIONS)
     directory = DeviceDirectory(reader)
+    streams = StreamHub(reader, now=now)
     client = redis_client(settings)
     api = database(settings, Role.API, pool_size=API_CONNECTIONS)
     vault = Vault(settings)
@@ -152,8 +153,8 @@ def build_services(settings: Settings, *, now: Callable[[], datetime] = clock.no
         provider=_provider(settings),
         counter_key=derive(settings, "sign-in counters"),
         directory=directory,
-        memory=ApiMemory(reader, directory=directory, now=now),
-        streams=StreamHub(reader, now=now),
+        memory=ApiMemory(reader, directory=directory, now=now, on_devices=streams.end_erased),
+        streams=streams,
         vault=vault,
         codes=code_book(settings),
         prepare_tokens=PrepareTokens(derive(settings, "prepare tokens")),

@@ -16,11 +16,12 @@ import structlog
 
 from geofences.sql import queries
 from geofences.wake import Listener
+from lbs.sql import block
 from offers.inbox import InboxItem, arrived_after
 from offers.outbox import NEW_INBOX_CHANNEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from geofences.model import DeviceId
@@ -37,7 +38,8 @@ class Stream:
     def __init__(self, device_id: DeviceId, seq: int) -> None:
         self.device_id = device_id
         self.seq = seq
-        self.items: asyncio.Queue[InboxItem] = asyncio.Queue()
+        self.items: asyncio.Queue[InboxItem | None] = asyncio.Queue()
+        """None ends the stream."""
         self.loop = asyncio.get_running_loop()
 
     def put(self, item: InboxItem) -> None:
@@ -45,6 +47,10 @@ class Stream:
         if item.seq > self.seq:
             self.seq = item.seq
             self.loop.call_soon_threadsafe(self.items.put_nowait, item)
+
+    def end(self) -> None:
+        """From any thread."""
+        self.loop.call_soon_threadsafe(self.items.put_nowait, None)
 
 
 class StreamHub:
@@ -75,6 +81,18 @@ class StreamHub:
     def is_open(self, device_id: DeviceId) -> bool:
         with self._lock:
             return device_id in self._streams
+
+    def end_erased(self, connection: sa.Connection, device_ids: Sequence[int] | None) -> None:
+        """Ends the streams of those of the devices that are gone; None: of any."""
+        with self._lock:
+            asked = self._streams.keys() if device_ids is None else self._streams.keys() & set(device_ids)
+            open_ = {device_id: tuple(self._streams[device_id]) for device_id in asked}
+        if not open_:
+            return
+        left = set(connection.execute(block("devices_left"), {"device_ids": sorted(open_)}).scalars())
+        for device_id in open_.keys() - left:
+            for stream in open_[device_id]:
+                stream.end()
 
     def newest(self) -> int:
         """The newest message of anybody: a stream without a memory of its own begins after it."""

@@ -58,11 +58,40 @@ remembered_writes = sa.Table(
     metadata,
     # the answer of a write that carried an Idempotency-Key
     sa.Column("tenant_id", sa.Integer, sa.ForeignKey("geofences.tenants.tenant_id"), primary_key=True),
+    # SHA-256 of who wrote and the key: both may name somebody
     sa.Column("idempotency_key", sa.Text, primary_key=True),
+    # whom it is about, to be forgotten with them; NULL: no device
+    sa.Column("device_id", sa.BigInteger),
     sa.Column("request_hash", sa.LargeBinary, nullable=False),
     sa.Column("status", sa.Integer),
     sa.Column("body", JSONB),
     timestamp("created_at", default_now=True),
+    sa.Index("ix_remembered_writes_device_id", "device_id"),
+    schema=SCHEMA,
+)
+
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    # one row each time a device is erased: first what is to be done, then proof that it was, which names nobody
+    sa.Column("erasure_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    tenant_column(),
+    # a keyed hash of the client's own id: it knows a device again and tells nobody who it was
+    sa.Column("subject", sa.LargeBinary, nullable=False),
+    # NULL once it is finished
+    sa.Column("device_id", sa.BigInteger),
+    sa.Column("actor", sa.Text, nullable=False),
+    timestamp("begun_at"),
+    # when its rows went for the first time
+    timestamp("swept_at", nullable=True),
+    # the log entry after which nothing of the device comes any more
+    sa.Column("entry_id", sa.Text),
+    timestamp("finished_at", nullable=True),
+    # rows that went, by table
+    sa.Column("counts", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
+    sa.CheckConstraint("(finished_at IS NULL) = (device_id IS NOT NULL)", name="names_nobody_once_finished"),
+    sa.Index("ix_erasures_tenant_id_subject", "tenant_id", "subject"),
+    sa.Index("ix_erasures_unfinished", "device_id", unique=True, postgresql_where=sa.text("finished_at IS NULL")),
     schema=SCHEMA,
 )
 

@@ -18,6 +18,7 @@ from lbs.auth import CallerKind
 from lbs.deps import own_device
 from lbs.errors import ForbiddenError
 from lbs.ingest import judge
+from lbs.tombstones import check_not_erased
 
 if TYPE_CHECKING:
     from geofences.model import DeviceId, Positions
@@ -87,6 +88,9 @@ async def _created(services: Services, caller: Caller, external_id: str) -> Devi
                 purposes=VOUCHED,
                 source=ConsentSource.SERVER,
                 at=services.now(),
+            )
+            check_not_erased(
+                connection, settings=services.settings, tenant_id=caller.tenant_id, external_id=external_id
             )
         return services.directory.load(device_id)
 

@@ -10,6 +10,7 @@ from geofences.refresh import FenceSnapshot
 from lbs import clock
 from lbs.connections import Role, database, position_log
 from lbs.daemon_metrics import EngineMetrics, WorkerMetrics, show
+from lbs.erasure import Eraser
 from lbs.secrets import Vault, derive
 from offers.catalogue import Catalogue
 from offers.codes import CodeBook
@@ -99,9 +100,11 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
 
 
 def scheduler(settings: Settings, beat: Callable[[], None]) -> Scheduler:
+    system = database(settings, Role.SYSTEM)
     return Scheduler(
-        database=database(settings, Role.SYSTEM),
+        database=system,
         now=clock.now,
         beat=beat,
         retention=timedelta(days=settings.retention_days),
+        chores=[Eraser(system, position_log(settings), now=clock.now).work],
     )

@@ -23,11 +23,12 @@ from geofences.zones import zone
 from offers import ledger
 from offers.definition import CampaignDefinition, ScheduledTrigger
 from offers.lifecycle import move_due
+from offers.retention import OldRows
 from offers.schedule import occurrences, wall_time
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
 log = structlog.get_logger(__name__)
@@ -53,12 +54,16 @@ class Scheduler:
         now: Callable[[], datetime],
         beat: Callable[[], None],
         retention: timedelta,
+        chores: Sequence[Callable[[], None]] = (),
     ) -> None:
+        """`chores` are done each second besides."""
         self._database = database
         self._now = now
         self._beat = beat
         self._retention = retention
+        self._chores = chores
         self._looked_at: datetime | None = None
+        self._old_rows = OldRows(database, now=now)
 
     def run(self, stop: threading.Event) -> None:
         """Leads, or stands by until it can, until `stop`."""
@@ -97,7 +102,10 @@ class Scheduler:
         clock.add_job(self._safely(self.move_campaigns), "interval", seconds=2, next_run_time=start)
         clock.add_job(self._safely(self.release_expired), "interval", seconds=2, next_run_time=start)
         clock.add_job(self._safely(self.keep_partitions), "interval", hours=1, next_run_time=start)
+        clock.add_job(self._safely(self.forget_old), "interval", hours=1, next_run_time=start)
         clock.add_job(self._safely(self.forget_writes), "interval", hours=1, next_run_time=start)
+        for chore in self._chores:
+            clock.add_job(self._safely(chore), "interval", seconds=1, next_run_time=start)
         return clock
 
     def _safely(self, job: Callable[[], None]) -> Callable[[], None]:
@@ -191,6 +199,12 @@ class Scheduler:
                 connection.execute(
                     sa.text("SELECT geofences.drop_positions_before(:day)"), {"day": today - self._retention}
                 )
+
+    def forget_old(self) -> None:
+        """Deletes what tenants keep for a shorter time than the installation."""
+        forgotten = self._old_rows.forget()
+        if any(forgotten.values()):
+            log.info("tenant.forgot", **forgotten)
 
     def forget_writes(self) -> None:
         with self._database.begin() as connection:

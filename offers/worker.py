@@ -127,6 +127,7 @@ class Worker:
                 again = outbox.reclaim(connection, now=self._now())
             if again:
                 log.warning("worker.reclaimed", notifications=again)
+        # none is claimed to wait for a sender: it would go even to who takes the consent back meanwhile
         room = min(IN_FLIGHT - self._in_flight, CLAIM_AT_MOST)
         if room <= 0 or stop.is_set():
             return finished

@@ -8,10 +8,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from geofences.errors import NotFoundError
-from geofences.model import DeviceId
-from geofences.store import Device, device_id_for, find_device
-from lbs.auth import Caller, CallerKind
+from geofences.store import Device, find_device
+from lbs.auth import CallerKind
 from lbs.channels import channels_of
 from lbs.deps import AfterCommit, Permitted, ServicesDep, Tx, own_device
 from lbs.devices import (
@@ -23,13 +21,12 @@ from lbs.devices import (
     device_token,
     limit_registrations,
     revoke_tokens,
-    tell_engine,
 )
-from lbs.erasure import erase_device
+from lbs.erasure import begin_erasure, go_on
 from lbs.fields import ExternalId
+from lbs.holdings import export_of
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
-from lbs.sql import block
 from offers.attributes import attributes_of_user
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"], route_class=Route)
@@ -82,17 +79,23 @@ class DeviceView(BaseModel):
 
 
 class DeviceExport(BaseModel):
-    """All that is stored of a device."""
+    """All that is stored of a device: rows as they are, with text for ids."""
 
     device: DeviceView
+    registration: list[dict[str, Any]] = Field(description="The device as it is stored.")
+    consents: list[dict[str, Any]]
+    user_attributes: list[dict[str, Any]] = Field(description="What was imported of the person.")
     channels: list[dict[str, Any]] = Field(description="With their addresses.")
     last_seen: list[dict[str, Any]]
     positions: list[dict[str, Any]]
     visits: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    occasions: list[dict[str, Any]] = Field(description="Scheduled offers that it was near to.")
     decisions: list[dict[str, Any]]
+    reservations: list[dict[str, Any]]
     notifications: list[dict[str, Any]]
-    claims: list[dict[str, Any]] = Field(description="With what came of them at a till.")
+    claims: list[dict[str, Any]] = Field(description="With the redemption that came of each.")
+    remembered_answers: list[dict[str, Any]] = Field(description="Of writes with an Idempotency-Key, for a day.")
 
 
 class Erased(BaseModel):
@@ -102,6 +105,7 @@ class Erased(BaseModel):
         description="Rows by table. Rows of decisions, reservations and claims stay, without the device.",
         examples=[{"devices": 1, "positions": 1440}],
     )
+    finished: bool = Field(description="Whether also nothing is left of what was on its way.")
 
 
 @router.post(
@@ -130,7 +134,7 @@ def register_device(
     device_id = own_device(caller, external_id)
     if caller.kind is CallerKind.PUBLISHABLE:
         limit_registrations(services, caller)
-    created = create_device(connection, caller=caller, external_id=external_id)
+    created = create_device(connection, caller=caller, external_id=external_id, services=services)
     token = device_token(connection, caller=caller, device_id=device_id, services=services)
     change_device(
         connection, body, caller=caller, external_id=external_id, services=services, after=after, created=created
@@ -166,16 +170,26 @@ def patch_device(
 
 @router.delete("/{device_id}", operation_id="erase_device", responses={**OF_EVERY_WRITE, **declared(404)})
 def delete_device(
-    device_id: str, caller: Permitted, connection: Tx, services: ServicesDep, after: AfterCommit
+    device_id: str, caller: Permitted, _connection: Tx, services: ServicesDep, after: AfterCommit
 ) -> Erased:
-    """Erase all that is stored of a device."""
+    """Erase all that is stored of a device.
+
+    Its rows are gone with the answer; what is on its way goes within some seconds, and `finished` says whether that was
+    already so. Asking again goes on with it, and answers 404 once nothing is left to do.
+    """
     internal_id = own_device(caller, device_id)
-    _check_exists(connection, caller, device_id)
-    # the engine first: it must not write of a device that is being erased
-    tell_engine(services, caller=caller, device_id=internal_id, granted=False)
-    erased = erase_device(services.eraser, tenant_id=caller.tenant_id, device_id=internal_id, now=services.now())
+    begun = begin_erasure(
+        services.eraser,
+        settings=services.settings,
+        tenant_id=caller.tenant_id,
+        external_id=device_id,
+        # its number would outlive it
+        actor="device" if caller.kind is CallerKind.DEVICE else caller.actor,
+        now=services.now(),
+    )
+    erasure = go_on(services.eraser, services.position_log, begun.erasure_id, now=services.now())
     after.append(lambda: services.directory.forget([internal_id]))
-    return Erased(erased=erased)
+    return Erased(erased=erasure.counts, finished=erasure.finished)
 
 
 @router.post(
@@ -199,33 +213,8 @@ def export_device(device_id: str, caller: Permitted, connection: Tx) -> DeviceEx
     """Get all that is stored of a device."""
     internal_id = own_device(caller, device_id)
     device = find_device(connection, tenant_id=caller.tenant_id, external_id=device_id)
-
-    def rows(name: str) -> list[dict[str, Any]]:
-        found = connection.execute(block(f"export_{name}"), {"tenant_id": caller.tenant_id, "device_id": internal_id})
-        return [dict(row) for row in found.mappings()]
-
-    return DeviceExport(
-        device=_view(connection, device),
-        channels=[
-            {"type": channel.type, "address": channel.address, "created_at": channel.created_at}
-            for channel in channels_of(connection, internal_id)
-        ],
-        last_seen=rows("last_seen"),
-        positions=rows("positions"),
-        visits=rows("visits"),
-        events=rows("events"),
-        decisions=rows("decisions"),
-        notifications=rows("notifications"),
-        claims=rows("claims"),
-    )
-
-
-def _check_exists(connection: sa.Connection, caller: Caller, external_id: str) -> None:
-    """Without its lock: the eraser, on a connection of its own, will take that."""
-    device_id: DeviceId = device_id_for(caller.tenant_id, external_id)
-    found = connection.execute(block("device_exists"), {"tenant_id": caller.tenant_id, "device_id": device_id})
-    if found.first() is None:
-        raise NotFoundError(f"no device {external_id!r}")
+    found = export_of(connection, tenant_id=caller.tenant_id, device_id=internal_id)
+    return DeviceExport(device=_view(connection, device), **found)
 
 
 def _view(connection: sa.Connection, device: Device) -> DeviceView:

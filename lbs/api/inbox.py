@@ -146,8 +146,7 @@ async def stream_inbox(
 
 async def _events(services: Services, tenant_id: TenantId, stream: Stream) -> AsyncIterator[ServerSentEvent]:
     try:
-        while True:
-            item = await stream.items.get()
+        while (item := await stream.items.get()) is not None:
             yield ServerSentEvent(data=msgspec.json.encode(item.to_json()).decode(), event="offer", id=str(item.seq))
             # the event has left: a client that did not get it will ask for it again by Last-Event-ID
             if not item.delivered:

@@ -36,7 +36,7 @@ router = APIRouter(prefix=PREFIX, tags=["positions"], route_class=Route)
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 NO_CONSENT: Final = "no_consent"
-PROBLEMS: Final = declared(401, 403, 404, 413, 415, 422)
+PROBLEMS: Final = declared(401, 403, 404, 410, 413, 415, 422)
 OWNTRACKS_EXAMPLE: Final = {"_type": "location", "lat": 60.1699, "lon": 24.9384, "tst": 1780315200, "acc": 8, "vel": 4}
 TRACCAR_EXAMPLE: Final = {
     "device_id": "lbs_dt_...",
@@ -100,7 +100,7 @@ async def send_owntracks(request: Request) -> Response:
     "/osmand",
     operation_id="send_osmand_query",
     response_class=Response,
-    responses={**TAKEN, **declared(401, 403, 404, 422)},
+    responses={**TAKEN, **declared(401, 403, 404, 410, 422)},
     openapi_extra={"security": [{"key": []}, {"token_as_id": []}], "parameters": PARAMETERS},
 )
 async def send_osmand_query(request: Request) -> Response:

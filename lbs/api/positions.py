@@ -59,7 +59,7 @@ EXAMPLE: Final = {
     response_class=Response,
     responses={
         202: {"description": "The log has the accepted ones.", "content": {JSON_TYPE: {"schema": ANSWER}}},
-        **declared(401, 403, 404, 413, 415, 422, 429),
+        **declared(401, 403, 404, 410, 413, 415, 422, 429),
     },
     openapi_extra={
         "security": [{"key": []}],

@@ -11,6 +11,12 @@ from lbs.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from geofences.model import Kept
+
+MIN_KEPT_DAYS = 2
+"""A late position of the last 24 hours needs what was before it."""
+MAX_KEPT_DAYS = 36_500
+
 
 def register(app: typer.Typer) -> None:
     groups: tuple[tuple[str, dict[str, Callable[..., None]], str], ...] = (
@@ -63,28 +69,54 @@ def tenant_set(
     *,
     approval: Annotated[
         # as geofences.tables.Approval, which would load the database driver for `lbs --help`
-        Literal["anyone", "people"],
+        Literal["anyone", "people"] | None,
         typer.Option(
             help="Who approves campaigns: also a server with the secret key, or people only, and never who wrote or "
             "submitted it."
         ),
-    ],
+    ] = None,
+    retain: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND=DAYS,...",
+            help="How many days positions, visits, events, decisions and notifications are kept, at least 2 each, e.g. "
+            "`positions=2,visits=90`. An empty right side: as long as the installation keeps them.",
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """Change a tenant's settings."""
-    from geofences.store import find_tenant, set_approval  # noqa: PLC0415
+    """Change a tenant's settings: those that are named, the others stay."""
+    from geofences.store import find_tenant, set_approval, set_retention  # noqa: PLC0415
     from geofences.tables import Approval  # noqa: PLC0415
     from lbs.connections import Role, database  # noqa: PLC0415
 
+    days = _days_by_kind(retain)
+    if approval is None and not days:
+        raise typer.BadParameter("name a setting: --approval or --retain")
     settings = resolve(Settings(), with_redis=False)
     with database(settings, Role.SYSTEM).begin() as connection:
         tenant = find_tenant(connection, name)
-        set_approval(connection, tenant.tenant_id, Approval(approval))
-    answer(
-        {"tenant_id": tenant.tenant_id, "name": tenant.name, "approval": approval},
-        as_json=as_json,
-        text=f"Campaigns of tenant {tenant.name} are approved by {approval}.",
-    )
+        approved_by = tenant.approval if approval is None else Approval(approval)
+        set_approval(connection, tenant.tenant_id, approved_by)
+        kept = set_retention(connection, tenant.tenant_id, days)
+    lines = [f"Campaigns of tenant {tenant.name} are approved by {approved_by}."]
+    lines += [f"{kind} are kept for {n} days" for kind, n in sorted(kept.items())]
+    found = {"tenant_id": tenant.tenant_id, "name": tenant.name, "approval": str(approved_by), "retention": kept}
+    answer(found, as_json=as_json, text="\n".join(lines))
+
+
+def _days_by_kind(text: str) -> "dict[Kept, int | None]":
+    from geofences.model import Kept  # noqa: PLC0415
+
+    found: dict[Kept, int | None] = {}
+    for part in filter(None, text.split(",")):
+        kind, _, days = (word.strip() for word in part.partition("="))
+        if kind not in set(Kept):
+            raise typer.BadParameter(f"{kind!r} is not one of {', '.join(Kept)}")
+        if days and not (days.isdecimal() and MIN_KEPT_DAYS <= int(days) <= MAX_KEPT_DAYS):
+            raise typer.BadParameter(f"{kind}: {days!r} is not a number of days from {MIN_KEPT_DAYS} on")
+        found[Kept(kind)] = int(days) if days else None
+    return found
 
 
 def tenant_user_hash_key(

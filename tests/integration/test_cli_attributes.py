@@ -49,6 +49,16 @@ def test_a_tenant_can_want_people_to_approve(cli: Cli) -> None:
     assert cli.run("tenant", "set", "acme", "--approval", "nobody").returncode == 2
 
 
+def test_a_tenant_can_keep_its_rows_for_a_shorter_time(cli: Cli) -> None:
+    cli.json("tenant", "create", "acme")
+    made = cli.json("tenant", "set", "acme", "--retain", "positions=2,visits=90")
+    assert (made["retention"], made["approval"]) == ({"positions": 2, "visits": 90}, "anyone")
+    assert cli.json("tenant", "set", "acme", "--retain", "positions=")["retention"] == {"visits": 90}
+    for wrong in ("positions=1", "stores=5", "visits=x"):
+        assert cli.run("tenant", "set", "acme", "--retain", wrong).returncode == 2, wrong
+    assert cli.run("tenant", "set", "acme").returncode == 2
+
+
 def test_the_user_hash_key_is_always_the_same_and_each_tenants_own(cli: Cli) -> None:
     for name in ("acme", "other"):
         cli.json("tenant", "create", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +34,7 @@ PARAMETERS: dict[str, Any] = {
     "window_s": 60.0, "closed_lanes": ["https://push.example"], "lanes": ["a"], "rooms": [1],
     "first_room": 32, "states": ["sent"], "reasons": ["gone"], "unknown": [False], "attempts_each": [1],
     "delivered": [AT], "displayed": [AT], "opened": [None], "dismissed": [None], "by": "total", "channel": "webpush",
+    "old_since": datetime.now(UTC) - timedelta(days=1), "old_before": datetime.now(UTC),
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",
@@ -67,6 +68,12 @@ USES = {
     ("offers", "message_counts"): "ix_notifications_campaign_id_state",
     ("offers", "decided_span"): "campaign_id_decided_at_idx",
     ("offers", "lock_told"): "pk_notifications",
+    ("offers", "devices_after"): "Index Scan",
+    ("offers", "forget_positions"): "device_id_recorded_at_idx",
+    ("offers", "forget_visits"): "ix_visits_tenant_id_device_id_entered_at",
+    ("offers", "forget_events"): "tenant_id_device_id_at_idx",
+    ("offers", "forget_decisions"): "tenant_id_device_id_decided_at_idx",
+    ("offers", "forget_notifications"): "ix_notifications_device_id_inbox_seq",
 }
 AS_API = {
     ("offers", "inbox"),

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from geofences.model import LatLng
+from geofences.model import Kept, LatLng
+from geofences.store import set_retention
+from geofences.tables import visits
 from offers.scheduler import Scheduler
 from tests.support.road import HELSINKI, MovableClock, Road, open_road
 
@@ -120,6 +122,50 @@ def test_what_was_held_too_long_goes_back_to_the_stock(road: Road, scheduler: Sc
     scheduler.release_expired()
     assert road.rows("SELECT state, release_reason FROM offers.reservations") == [("released", "expired")]
     assert road.rows("SELECT reserved FROM offers.campaigns") == [(0,)]
+
+
+COUNTS = (
+    "SELECT (SELECT count(*) FROM geofences.positions), (SELECT count(*) FROM geofences.visits),"
+    " (SELECT count(*) FROM geofences.events), (SELECT count(*) FROM offers.decisions),"
+    " (SELECT count(*) FROM offers.notifications)"
+)
+
+
+def test_a_tenant_that_wants_less_keeps_less(road: Road, scheduler: Scheduler, clock: MovableClock) -> None:
+    """Anna's day is over; Bert is still there, and has come three days later."""
+    road.store("s1")
+    road.campaign(caps=[])
+    anna, bert = road.device("anna"), road.device("bert")
+    road.report(anna, HELSINKI, FAR, every_s=600)
+    road.eventually("SELECT status FROM geofences.visits", [("closed",)])
+    road.eventually("SELECT state FROM offers.notifications", [("sent",)])
+    with road.database.begin() as connection:
+        # a retraction of consent, say, has ended what a position could change
+        connection.execute(sa.update(visits).values(settled_at=clock()))
+        make = sa.text("SELECT geofences.make_partitions(:day, :day)")
+        connection.execute(make, {"day": (clock() + timedelta(days=3)).date()})
+    clock.forward(days=3)
+    road.report(bert, HELSINKI)
+    road.eventually("SELECT count(*) FROM offers.notifications WHERE state = 'sent'", [(2,)])
+    events = road.rows("SELECT count(*) FROM geofences.events")[0][0]
+
+    scheduler.forget_old()
+    assert road.rows(COUNTS) == [(3, 2, events, 2, 2)], "nobody asked for less"
+    with road.database.begin() as connection:
+        set_retention(connection, road.tenant_id, {Kept.POSITIONS: 2, Kept.DECISIONS: 4, Kept.NOTIFICATIONS: 2})
+    scheduler.forget_old()
+    assert road.rows(COUNTS) == [(1, 2, events, 2, 1)]
+    with road.database.begin() as connection:
+        days = {Kept.POSITIONS: None, Kept.DECISIONS: 2, Kept.VISITS: 2, Kept.EVENTS: 2}
+        assert set_retention(connection, road.tenant_id, days) == {
+            "decisions": 2,
+            "notifications": 2,
+            "visits": 2,
+            "events": 2,
+        }
+    scheduler.forget_old()
+    assert road.rows(COUNTS) == [(1, 1, 1, 1, 1)]
+    assert road.rows("SELECT DISTINCT device_id FROM geofences.events") == [(bert,)]
 
 
 def test_partitions_come_ahead_and_old_positions_go(road: Road, scheduler: Scheduler, clock: MovableClock) -> None:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def own_redis() -> Iterator[str]:
-    """Its URL, until the block ends."""
+def own_redis(*options: str) -> Iterator[str]:
+    """Its URL, until the block ends; `options` as on its command line."""
     port = choose_port(None)
     command = [str(find_redis()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--logfile", "/dev/null"]
+    command += options
     with subprocess.Popen(command) as process:
         try:
             with redis.Redis(port=port) as client:

@@ -226,13 +226,11 @@ def test_an_export_holds_all_and_erasing_leaves_nothing(api: Api, tenant: TestTe
             left = sa.select(sa.func.count()).where(table.c.device_id == device_id)
             assert connection.execute(left).scalar() == 0, table.name
     problem(tenant.secret.get("/v1/devices/phone"), 404, "not-found")
-    problem(tenant.secret.delete("/v1/devices/phone"), 404, "not-found")
-    assert tenant.log("phone")[-1].kind is EntryKind.CONSENT
-    assert not tenant.log("phone")[-1].granted
-
+    assert tenant.log("phone")[-1].kind is EntryKind.ERASED
+    again = tenant.secret.delete("/v1/devices/phone").json()
+    assert (again["finished"], again["erased"]) == (False, erased), "no engine has handled it yet"
     problem(phone.get("/v1/devices/phone"), 401, "unauthorized")
-    tenant.device("phone")
-    problem(phone.get("/v1/devices/phone"), 401, "unauthorized")
+    problem(tenant.secret.post("/v1/devices", json={"device_id": "phone"}), 409, "conflict")
 
 
 def test_a_webhooks_secret_is_sealed_at_rest(api: Api, tenant: TestTenant) -> None:

@@ -263,6 +263,30 @@ def test_traffic_is_by_local_hour_and_withholds_fewer_than_five(
     ]
 
 
+def test_who_says_no_to_analytics_is_in_no_figure(api: Api, tenant: TestTenant, numbers: Iterator[int]) -> None:
+    store_id = int(tenant.store()["store_id"])
+    ten = datetime(2026, 6, 1, 7, 0, tzinfo=UTC)
+    names = [f"visitor-{i}" for i in range(7)]
+    for name in names:
+        tenant.device(name)
+        _visit(api, tenant, store_id, next(numbers), device_id_for(tenant.tenant_id, name), ten, 600)
+
+    def visitors() -> int | None:
+        range_ = {"start": "2026-06-01T10:00:00+03:00", "end": "2026-06-01T11:00:00+03:00"}
+        (hour,) = tenant.secret.get(f"/v1/traffic/stores/{store_id}/hours", params=range_).json()["items"]
+        return None if hour["visitors"] is None else int(hour["visitors"])
+
+    def says(name: str, *, granted: bool) -> None:
+        word = {"purpose": "analytics", "version": "1", "granted": granted}
+        assert tenant.secret.patch(f"/v1/devices/{name}", json={"consents": [word]}).status_code == 200
+
+    said = [visitors()]
+    for name, granted in ((names[0], True), (names[0], False), (names[1], False), (names[2], False), (names[2], True)):
+        says(name, granted=granted)
+        said.append(visitors())
+    assert said == [7, 7, 6, 5, None, 5]
+
+
 @pytest.mark.parametrize(("day", "bars"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-06-01", 24)])
 def test_a_day_has_as_many_hours_as_the_stores_clock_says(tenant: TestTenant, day: str, bars: int) -> None:
     store_id = tenant.store()["store_id"]

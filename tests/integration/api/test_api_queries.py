@@ -24,6 +24,13 @@ PARAMETERS: dict[str, Any] = {
     "limit": 10,
     "external_id": "x",
     "lock": 1,
+    "subject": b"x",
+    "erasure_id": 1,
+    "shard": 1,
+    "device_ids": [1],
+    "user_key": 1,
+    "packed": b"x",
+    "written": b"x",
 }
 ANY_INDEX = "Index Scan"
 """Of two that serve, the better depends on how many stores the other tenants have."""
@@ -32,8 +39,12 @@ USES = {
     "store_exists": ANY_INDEX,
     "device_facts": "pk_devices",
     # of few devices the planner may as well take the tenant's own index
-    "device_exists": "Index Scan",
     "lock_device": "Index Scan",
+    "keep_device": "Index Scan",
+    "tombstone": "ix_erasures_tenant_id_subject",
+    "erasure_under_way": "ix_erasures_unfinished",
+    "unfinished_erasures": "ix_erasures_unfinished",
+    "erase_remembered_writes": "ix_remembered_writes_device_id",
     "snapshot_stores": "pk_stores",
     "stores_page": ANY_INDEX,
     "fences_page": ANY_INDEX,
@@ -51,8 +62,9 @@ USES = {
     "unname_claims": "ix_claims_device_id",
     "export_claims": "ix_claims_device_id",
 }
-READER = {"key_by_hash", "device_facts", "snapshot_stores"}
+READER = {"key_by_hash", "device_facts", "snapshot_stores", "devices_left"}
 SYSTEM = {"lock_device", *(f"erase_{table}" for table in STEPS), *(f"unname_{table}" for table in KEPT_WITHOUT_DEVICE)}
+SYSTEM |= {"erase_changes", "erasure_under_way", "lock_erasure", "unfinished_erasures", "shard_offset"}
 
 
 @pytest.mark.parametrize("name", sorted(queries("lbs")))

@@ -8,7 +8,7 @@ transaction did not happen, the next look does it.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 import structlog
@@ -37,6 +37,8 @@ LOOK_BACK = timedelta(hours=1)
 """How far back a scheduler looks for what was due while none ran; later than this nobody wants it."""
 OVERLAP = timedelta(seconds=5)
 """Each look reaches back a little before the last one; an occasion begins only once."""
+LOCK_PATIENCE: Final = sa.text("SET LOCAL lock_timeout = '2s'")
+"""Partitions come and go under a lock that a dump denies while it runs; whoever waits for it makes all others wait."""
 RETRY_S = 1.0
 PARTITIONS_AHEAD = timedelta(days=7)
 PARTITIONS_BEHIND = timedelta(days=2)
@@ -181,11 +183,13 @@ class Scheduler:
         """Makes the partitions of the next days and drops raw positions that are older than the retention."""
         today = self._now().date()
         with self._database.begin() as connection:
+            connection.execute(LOCK_PATIENCE)
             connection.execute(
                 sa.text("SELECT geofences.make_partitions(:first, :last)"),
                 {"first": today - PARTITIONS_BEHIND, "last": today + PARTITIONS_AHEAD},
             )
         with self._database.begin() as connection:
+            connection.execute(LOCK_PATIENCE)
             busy = not connection.execute(queries("geofences")["no_replay_runs"]).scalar()
             if not busy:
                 connection.execute(

@@ -80,7 +80,8 @@ def take(settings: Settings, folder: Path, *, with_key: bool) -> Note:
         raise CommandError("there is nothing to back up: the database has no schema")
     major = _server_major(url)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _run("pg_dump", major, url, "--format=custom", f"--file={folder / DUMP}")
+    # PostGIS's own table comes with the extension, and only its owner could fill it
+    _run("pg_dump", major, url, "--format=custom", "--exclude-table-data=*.spatial_ref_sys", f"--file={folder / DUMP}")
     if with_key:
         assert settings.secret_key is not None
         write_private(folder / KEY, settings.secret_key.get_secret_value() + "\n")

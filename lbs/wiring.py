@@ -9,7 +9,7 @@ from geofences.engine import Engine
 from geofences.refresh import FenceSnapshot
 from lbs import clock
 from lbs.connections import Role, database, position_log
-from lbs.daemon_metrics import EngineMetrics, WorkerMetrics, show
+from lbs.daemon_metrics import EngineMetrics, SchedulerMetrics, WorkerMetrics, show
 from lbs.secrets import Vault, derive
 from offers.catalogue import Catalogue
 from offers.codes import CodeBook
@@ -74,7 +74,7 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
     """The decider and the senders; `beat` is called at least every second while they live."""
     system = database(settings, Role.SYSTEM)
     metrics = WorkerMetrics()
-    metrics.watch_events(system)
+    metrics.watch(system)
     show("worker", metrics.registry, settings)
     return Worker(
         database=system,
@@ -89,9 +89,13 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
 
 
 def scheduler(settings: Settings, beat: Callable[[], None]) -> Scheduler:
+    metrics = SchedulerMetrics()
+    show("scheduler", metrics.registry, settings)
     return Scheduler(
         database=database(settings, Role.SYSTEM),
         now=clock.now,
         beat=beat,
         retention=timedelta(days=settings.retention_days),
+        on_leading=metrics.leads,
+        on_job=metrics.ended,
     )

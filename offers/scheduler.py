@@ -55,11 +55,15 @@ class Scheduler:
         now: Callable[[], datetime],
         beat: Callable[[], None],
         retention: timedelta,
+        on_leading: Callable[[bool], None] = lambda _: None,
+        on_job: Callable[[str, bool], None] = lambda _job, _done: None,
     ) -> None:
         self._database = database
         self._now = now
         self._beat = beat
         self._retention = retention
+        self._on_leading = on_leading
+        self._on_job = on_job
         self._looked_at: datetime | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -79,6 +83,7 @@ class Scheduler:
                 if stop.wait(RETRY_S):
                     return
             log.info("scheduler.leads")
+            self._on_leading(True)
             clock = self._clock()
             clock.start()
             try:
@@ -86,6 +91,7 @@ class Scheduler:
                     holder.execute(sa.text("SELECT 1"))
                     self._beat()
             finally:
+                self._on_leading(False)
                 clock.shutdown(wait=True)
 
     def _clock(self) -> BackgroundScheduler:
@@ -108,6 +114,9 @@ class Scheduler:
                 job()
             except sa.exc.DBAPIError as error:
                 log.warning("scheduler.job_failed", job=job.__name__, error=type(error).__name__)
+                self._on_job(job.__name__, False)
+            else:
+                self._on_job(job.__name__, True)
 
         return run
 

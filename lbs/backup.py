@@ -79,6 +79,7 @@ def take(settings: Settings, folder: Path, *, with_key: bool) -> Note:
     if revision is None:
         raise CommandError("there is nothing to back up: the database has no schema")
     major = _server_major(url)
+    begun_at = clock.now()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # PostGIS's own table comes with the extension, and only its owner could fill it
     _run("pg_dump", major, url, "--format=custom", "--exclude-table-data=*.spatial_ref_sys", f"--file={folder / DUMP}")
@@ -86,7 +87,7 @@ def take(settings: Settings, folder: Path, *, with_key: bool) -> Note:
         assert settings.secret_key is not None
         write_private(folder / KEY, settings.secret_key.get_secret_value() + "\n")
     note = Note(
-        made_at=clock.now().isoformat(),
+        made_at=begun_at.isoformat(),
         lbs=version("lbs"),
         postgresql=major,
         revision=revision,

@@ -60,7 +60,7 @@ def _of_server(name: str, checks: Callable[[], Iterator[Check]], advice: str) ->
         yield from checks()
     except (sa.exc.DBAPIError, redis.RedisError, LogUnavailableError) as error:
         reason = getattr(error, "orig", None) or error
-        yield Check(name=name, found=str(reason).strip().partition("\n")[0], ok=False, advice=advice)
+        yield good_if(False, name, str(reason).strip().partition("\n")[0], advice)
 
 
 def _secret(settings: Settings) -> Iterator[Check]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from geofences.model import DeviceId
+
 pytestmark = pytest.mark.servers
 
 SECRET = "a secret that only the tests know, and nobody else"
@@ -64,7 +66,7 @@ def sender() -> WebhookSender:
     return WebhookSender(transport=HttpTransport(guard=AddressGuard(allow_private=True)))
 
 
-def with_webhook(road: Road, vault: Vault, hook: WebhookReceiver, name: str) -> int:
+def with_webhook(road: Road, vault: Vault, hook: WebhookReceiver, name: str) -> DeviceId:
     device_id = road.device(name)
     url = hook.address()["url"]
     address = {"device_id": device_id, "type": "webhook", "address": {"url": url}, "address_hash": name.encode()}
@@ -77,7 +79,7 @@ def with_webhook(road: Road, vault: Vault, hook: WebhookReceiver, name: str) -> 
 
 
 @contextmanager
-def walking(road: Road, device_ids: list[Any]) -> Iterator[None]:
+def walking(road: Road, device_ids: list[DeviceId]) -> Iterator[None]:
     """All of them walk in and out of the store until the block ends."""
     stop = threading.Event()
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from lbs import clock
 from lbs.connections import sqlalchemy_url
 from lbs.consistency import DEEP, QUICK, examine_ledgers, examine_sequences
+from lbs.diagnosis import examine
 from lbs.erasure import KEPT_WITHOUT_DEVICE, STEPS
 from lbs.secrets import Vault
 from lbs.settings import Settings
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
-SETTINGS = Settings.model_validate({"secret_key": "a secret that only the tests know, and nobody else"})
+SECRET = "a secret that only the tests know, and nobody else"
+SETTINGS = Settings.model_validate({"secret_key": SECRET})
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +152,12 @@ def test_an_erased_device_leaves_ledgers_that_agree(ledgers: sa.Engine) -> None:
             connection.execute(block(name), who)
         assert doubtful(connection) == set()
         transaction.rollback()
+
+
+def test_servers_that_are_away_are_said_to_be() -> None:
+    away = {"database_url": "postgresql://nobody@127.0.0.1:1/lbs", "redis_url": "redis://127.0.0.1:1/0"}
+    checks = {check.name: check for check in examine(Settings.model_validate({**away, "secret_key": SECRET}))}
+    for name in ("postgresql", "redis", "lag"):
+        assert not checks[name].ok
+        assert "refused" in checks[name].found
+        assert checks[name].advice

@@ -7,7 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-import h3
+import h3  # type: ignore[import-untyped]
 import httpx
 import pytest
 import redis
@@ -137,4 +137,4 @@ def go_wrong(cli: Cli, url: str, server: httpx.Client, point: dict[str, Any]) ->
     assert httpx.post(f"{url}/v1/sessions", json=person).status_code == 401
     with redis.Redis.from_url(cli.environment["LBS_REDIS_URL"]) as client:
         poison = {"k": "p", "c": "1", "s": "0", "d": f"anna at {LAT} {LNG}"}
-        client.xadd(stream_key(cli.environment["LBS_REDIS_PREFIX"], 3), poison)  # type: ignore[arg-type]
+        client.xadd(stream_key(cli.environment["LBS_REDIS_PREFIX"], 3), poison)

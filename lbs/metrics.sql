@@ -15,12 +15,13 @@ LEFT JOIN LATERAL (
 WHERE s.seq > c.seq
 
 -- name: messages_waiting
-SELECT channel,
-       CASE WHEN state = 'sending' THEN 'sending' WHEN not_before <= clock_timestamp() THEN 'due' ELSE 'later' END AS what,
-       count(*) AS n, extract(epoch FROM clock_timestamp() - min(not_before)) AS oldest_s
-FROM offers.notifications
-WHERE state IN ('queued', 'sending')
-GROUP BY 1, 2
+-- each state by the index of its own: those that ended are many
+SELECT channel, CASE WHEN not_before <= clock_timestamp() THEN 'due' ELSE 'later' END AS what, count(*) AS n,
+       extract(epoch FROM clock_timestamp() - min(not_before)) AS oldest_s
+FROM offers.notifications WHERE state = 'queued' GROUP BY 1, 2
+UNION ALL
+SELECT channel, 'sending', count(*), 0
+FROM offers.notifications WHERE state = 'sending' GROUP BY 1
 
 -- name: dead_letters
 SELECT count(*) FROM geofences.dead_letters

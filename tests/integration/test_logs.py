@@ -11,6 +11,7 @@ import h3  # type: ignore[import-untyped]
 import httpx
 import pytest
 import redis
+import sqlalchemy as sa
 from standardwebhooks import Webhook
 
 from geofences.log import stream_key
@@ -64,7 +65,7 @@ def test_four_processes_at_debug_level_write_no_secret_and_no_place(cli: Cli) ->
     port, metrics_port = choose_port(None), choose_port(None)
     cli.environment.update({
         "LBS_PORT": str(port), "LBS_METRICS_PORT": str(metrics_port), "LBS_LOG_LEVEL": "debug",
-        "LBS_SECRET_KEY": SECRET, "LBS_ALLOW_PRIVATE_ADDRESSES": "1",
+        "LBS_SECRET_KEY": SECRET, "LBS_ALLOW_PRIVATE_ADDRESSES": "1", "LBS_SIGN_INS_PER_ADDRESS": "1",
     })  # fmt: skip
     keys = cli.json("tenant", "create", "shop")["keys"]
     url = f"http://127.0.0.1:{port}"
@@ -118,9 +119,9 @@ def test_four_processes_at_debug_level_write_no_secret_and_no_place(cli: Cli) ->
         "secret key": SECRET, "secret": keys["secret"], "publishable": keys["publishable"], "device token": token,
         "end of the token": token[-16:], "webhook": webhook["secret"], "bare webhook": webhook["secret"][-20:],
         "endpoint": "secret-capability", "p256dh": subscription["keys"]["p256dh"], "auth": subscription["keys"]["auth"],
-        "hook": "secret-path", "database": cli.environment["LBS_DATABASE_URL"].split(":")[2].split("@")[0],
-        "password": "correct horse", "person": "anna", "code": code, "code without dashes": code.replace("-", ""),
-        "cell": h3.latlng_to_cell(LAT, LNG, 9),
+        "hook": "secret-path", "database": sa.make_url(cli.environment["LBS_DATABASE_URL"]).password or "no password",
+        "password": "correct horse", "person": "anna", "address": "203.0.113", "cell": h3.latlng_to_cell(LAT, LNG, 9),
+        "code": code, "code without dashes": code.replace("-", ""),
     }  # fmt: skip
     secrets |= {f"coordinate {text}": text for value in (LAT, LNG) for text in renderings(value)}
     assert [name for name, secret in secrets.items() if secret in bare] == []
@@ -134,7 +135,10 @@ def go_wrong(cli: Cli, url: str, server: httpx.Client, point: dict[str, Any]) ->
     assert server.post("/v1/positions", json=refused).status_code == 422
     assert server.post("/v1/positions", content=f'{{"lat": {LAT}').status_code in {415, 422}
     person = {"email": "anna@example.org", "password": "correct horse"}
-    assert httpx.post(f"{url}/v1/sessions", json=person).status_code == 401
+    # behind a proxy of this machine people are told apart by the address that it forwards
+    for address, status in (("203.0.113.1", 401), ("203.0.113.2", 401), ("203.0.113.1", 429)):
+        forwarded = {"X-Forwarded-For": address}
+        assert httpx.post(f"{url}/v1/sessions", json=person, headers=forwarded).status_code == status
     with redis.Redis.from_url(cli.environment["LBS_REDIS_URL"]) as client:
         poison = {"k": "p", "c": "1", "s": "0", "d": f"anna at {LAT} {LNG}"}
         client.xadd(stream_key(cli.environment["LBS_REDIS_PREFIX"], 3), poison)

@@ -62,6 +62,8 @@ USES = {
     ("offers", "people_near"): "device_id_recorded_at_idx",
     ("offers", "redemption_counts"): "ix_redemptions_campaign_id",
     ("offers", "statement"): "ix_redemptions_store_id_redeemed_at",
+    ("lbs", "events_waiting"): "shard_seq_idx",
+    ("lbs", "messages_waiting"): "ix_notifications_due",
 }
 AS_API = {
     ("offers", "inbox"),
@@ -79,6 +81,7 @@ AS_API = {
     ("offers", "lift"),
 }
 BLOCKS = [(package, name) for package in ("geofences", "offers") for name in queries(package)]
+BLOCKS += [("lbs", name) for name in ("events_waiting", "messages_waiting", "dead_letters")]
 
 
 @pytest.fixture(scope="module")

@@ -60,8 +60,8 @@ def keep_results() -> None:
     """
     while _not_kept:
         function = _not_kept.pop(0)
-        _forget_stale(function.py_func)
         function.enable_caching()
+        _forget_stale(function.py_func, Path(function._cache.cache_path))  # noqa: SLF001 - numba tells it nowhere else
 
 
 def _noted(dispatcher: Any) -> Any:
@@ -69,10 +69,11 @@ def _noted(dispatcher: Any) -> Any:
     return dispatcher
 
 
-def _forget_stale(function: Callable[..., Any]) -> None:
+def _forget_stale(function: Callable[..., Any], folder: Path) -> None:
+    """Of what `folder` keeps: beside the source, or elsewhere if nobody may write there."""
     source = Path(function.__code__.co_filename)
     _newest_source_s[0] = max(_newest_source_s[0], source.stat().st_mtime)
-    for kept in (source.parent / "__pycache__").glob(f"{source.stem}.{function.__qualname__}-*.nbi"):
+    for kept in folder.glob(f"{source.stem}.{function.__qualname__}-*.nbi"):
         try:
             if kept.stat().st_mtime < _newest_source_s[0]:
                 kept.unlink()

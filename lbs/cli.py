@@ -18,6 +18,7 @@ COMMAND_MODULES: Final = (
     "demo",
     "processes",
     "schema",
+    "backup",
     "tenants",
     "push_apps",
     "people",

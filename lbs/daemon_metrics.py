@@ -1,4 +1,4 @@
-"""The numbers of engine and worker, and the small server that shows them.
+"""The numbers of engine, worker and scheduler, and the small server that shows them.
 
 The loops tell them as things happen; nothing here can stop a loop. Without LBS_METRICS_PORT nothing listens.
 """
@@ -6,23 +6,30 @@ The loops tell them as things happen; nothing here can stop a loop. Without LBS_
 from __future__ import annotations
 
 import time
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from lbs.observe import SECONDS
 from lbs.runtime import CommandError
+from lbs.sql import block
+from offers.push import ChannelType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from prometheus_client.core import Metric
 
     from lbs.settings import Settings
     from offers.decisions import Answer
     from offers.outbox import Finished
 
-PORTS_ABOVE: Final = {"engine": 0, "worker": 1}
-"""Both may be started with one environment: each listens so many ports above LBS_METRICS_PORT."""
+PORTS_ABOVE: Final = {"engine": 0, "worker": 1, "scheduler": 2}
+"""All may be started with one environment: each listens so many ports above LBS_METRICS_PORT."""
 
 
 class EngineMetrics:
@@ -90,9 +97,11 @@ class WorkerMetrics:
             registry=registry,
         )  # fmt: skip
         self._messages = Counter(
-            "lbs_worker_messages", "Attempts that ended, by channel and state.", ["channel", "state"], registry=registry
-        )
-        self._waiting = Gauge("lbs_worker_events_waiting", "Events that no decider has seen.", registry=registry)
+            "lbs_worker_messages", "Attempts that ended, by channel, state and why.", ["channel", "state", "reason"],
+            registry=registry,
+        )  # fmt: skip
+        self._stored = Stored()
+        registry.register(self._stored)
 
     def decided(self, answers: Sequence[Answer]) -> None:
         for answer in answers:
@@ -100,24 +109,62 @@ class WorkerMetrics:
 
     def finished(self, attempts: Sequence[Finished]) -> None:
         for attempt in attempts:
-            self._messages.labels(attempt.claimed.channel, attempt.state).inc()
+            self._messages.labels(attempt.claimed.channel, attempt.state, attempt.reason or "").inc()
 
-    def watch_events(self, database: sa.Engine) -> None:
-        """Counts the events that wait whenever somebody looks; not a number while Postgres is away."""
+    def watch(self, database: sa.Engine) -> None:
+        """From now on what waits is looked up whenever somebody looks."""
+        self._stored.database = database
 
-        def waiting() -> float:
+
+class Stored(Collector):
+    """What waits in Postgres, of the whole installation: every worker says the same. Nothing while Postgres is away."""
+
+    database: sa.Engine | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("lbs_worker_postgres_up", "Whether Postgres answers.")
+        events = GaugeMetricFamily("lbs_worker_events_waiting", "Events that no decider has seen.")
+        oldest = GaugeMetricFamily("lbs_worker_events_oldest_seconds", "Age of the oldest of them.")
+        queue = GaugeMetricFamily(
+            "lbs_worker_queue_messages", "Messages that have not ended.", labels=["channel", "state"]
+        )
+        due = GaugeMetricFamily("lbs_worker_queue_oldest_seconds", "How long the oldest is due.", labels=["channel"])
+        dead = GaugeMetricFamily("lbs_worker_dead_letters", "Log entries that could not be handled, all in all.")
+        if self.database is not None:
             try:
-                with database.connect() as connection:
-                    return float(connection.execute(EVENTS_WAITING).scalar_one())
+                with self.database.connect() as connection:
+                    waiting = connection.execute(block("events_waiting")).one()
+                    messages = connection.execute(block("messages_waiting")).all()
+                    buried = connection.execute(block("dead_letters")).scalar_one()
             except sa.exc.SQLAlchemyError:
-                return float("nan")
+                up.add_metric([], 0)
+            else:
+                up.add_metric([], 1)
+                events.add_metric([], float(waiting.events))
+                oldest.add_metric([], float(waiting.oldest_s))
+                dead.add_metric([], buried)
+                found = {(row.channel, row.what): row for row in messages}
+                for channel, what in product(ChannelType, ("due", "later", "sending")):
+                    row = found.get((channel, what))
+                    queue.add_metric([channel, what], 0 if row is None else row.n)
+                    if what == "due":
+                        due.add_metric([channel], 0.0 if row is None else float(row.oldest_s))
+        yield from (up, events, oldest, queue, due, dead)
 
-        self._waiting.set_function(waiting)
 
+class SchedulerMetrics:
+    """What one scheduler tells of itself."""
 
-EVENTS_WAITING: Final = sa.text(
-    "SELECT coalesce(sum(s.seq - c.seq), 0) FROM geofences.shards AS s JOIN offers.cursors AS c USING (shard)"
-)
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._leads = Gauge("lbs_scheduler_leads", "1 for the one that works, 0 for who stands by.", registry=registry)
+        self._jobs = Counter("lbs_scheduler_jobs", "Jobs that ended.", ["task", "outcome"], registry=registry)
+
+    def leads(self, now: bool) -> None:  # noqa: FBT001 - what it is told is the subject
+        self._leads.set(now)
+
+    def ended(self, job: str, done: bool) -> None:  # noqa: FBT001
+        self._jobs.labels(job, "done" if done else "failed").inc()
 
 
 def show(name: str, registry: CollectorRegistry, settings: Settings) -> None:

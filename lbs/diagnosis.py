@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import stat
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,8 +19,10 @@ from geofences.model import SHARDS
 from geofences.past import load_places
 from geofences.zones import tzdata_version
 from lbs import clock
+from lbs.checks import Check, Level, good_if
 from lbs.commands.schema import schema_revision
 from lbs.connections import Role, database, position_log, redis_client
+from lbs.consistency import examine_ledgers, examine_sequences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,26 +40,17 @@ LATELY: Final = "24 hours"
 PARTITIONED: Final = ("geofences.positions", "geofences.events", "offers.decisions")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was looked at; `advice` is empty where all is well."""
+def examine(settings: Settings, *, deep: bool = False) -> Iterator[Check]:
+    """All checks, as they are made; servers that do not answer end the checks that need them.
 
-    name: str
-    found: str
-    ok: bool = True
-    advice: str = ""
-
-
-def good_if(ok: bool, name: str, found: object, advice: str) -> Check:  # noqa: FBT001 - the condition is the subject
-    return Check(name=name, found=str(found), ok=ok, advice="" if ok else advice)
-
-
-def examine(settings: Settings) -> Iterator[Check]:
-    """All checks, as they are made; servers that do not answer end the checks that need them."""
+    `deep` also compares the ledgers row by row, which reads whole tables.
+    """
     yield Check(name="python", found=platform.python_version())
     yield Check(name="time-zone data", found=tzdata_version())
     yield from _secret(settings)
-    yield from _of_server("postgresql", lambda: _postgres(settings), "start it with `lbs up`, or see LBS_DATABASE_URL")
+    yield from _of_server(
+        "postgresql", lambda: _postgres(settings, deep=deep), "start it with `lbs up`, or see LBS_DATABASE_URL"
+    )
     yield from _of_server("redis", lambda: _redis(settings), "start it with `lbs up`, or see LBS_REDIS_URL")
     yield from _of_server("lag", lambda: _lag(settings), "look at the servers first")
 
@@ -68,7 +60,7 @@ def _of_server(name: str, checks: Callable[[], Iterator[Check]], advice: str) ->
         yield from checks()
     except (sa.exc.DBAPIError, redis.RedisError, LogUnavailableError) as error:
         reason = getattr(error, "orig", None) or error
-        yield Check(name=name, found=str(reason).strip().partition("\n")[0], ok=False, advice=advice)
+        yield good_if(False, name, str(reason).strip().partition("\n")[0], advice)
 
 
 def _secret(settings: Settings) -> Iterator[Check]:
@@ -83,7 +75,7 @@ def _secret(settings: Settings) -> Iterator[Check]:
         )
 
 
-def _postgres(settings: Settings) -> Iterator[Check]:
+def _postgres(settings: Settings, *, deep: bool) -> Iterator[Check]:
     assert settings.database_url is not None
     engine = database(settings, Role.ADMIN)
     try:
@@ -119,7 +111,7 @@ def _postgres(settings: Settings) -> Iterator[Check]:
             revision = schema_revision(settings.database_url.get_secret_value())
             yield good_if(revision == head, "schema", f"{revision}, newest is {head}", "run `lbs migrate`")
             if revision == head:
-                yield from _tables(connection)
+                yield from _stored(connection, settings, deep=deep)
     finally:
         engine.dispose()
 
@@ -139,6 +131,17 @@ def _roles(connection: sa.Connection) -> Iterator[Check]:
         f"cannot act as {', '.join(missing)}" if missing else "all usable",
         "run `lbs migrate` as a user who may create roles, or grant them to the user of LBS_DATABASE_URL",
     )
+
+
+def _stored(connection: sa.Connection, settings: Settings, *, deep: bool) -> Iterator[Check]:
+    reading = database(settings, Role.READER, pool_size=1)
+    try:
+        with reading.connect() as reader:
+            yield from _tables(reader)
+            yield from examine_ledgers(reader, settings, deep=deep)
+            yield examine_sequences(connection, reader)
+    finally:
+        reading.dispose()
 
 
 def _tables(connection: sa.Connection) -> Iterator[Check]:
@@ -173,7 +176,7 @@ def _engines(connection: sa.Connection) -> Iterator[Check]:
         )
     ).one()
     found = f"{owners.engines} own {owners.shards} of {SHARDS} shards" if owners.engines else "none works"
-    yield Check(name="engines", found=found)
+    yield good_if(bool(owners.engines), "engines", found, "start it (`lbs up`, or `lbs engine`)", otherwise=Level.WARN)
     losses = connection.execute(
         sa.text(
             "SELECT count(*) AS shards, sum(entries_at_least) AS entries, max(at) AS last FROM geofences.log_losses"

@@ -75,12 +75,25 @@ def find_postgres(*, major: int | None = None) -> PostgresPrograms:
     raise LocalServersError("PostgreSQL >= 15 with PostGIS 3 was not found: run scripts/setup")
 
 
+def find_client(name: str, *, major: int) -> str:
+    """A client program of PostgreSQL that can talk to a server of that major version: as old as it, or newer."""
+    found: dict[int, str] = {}
+    for folder in _bin_dirs():
+        known = parse_major(_output_of(folder / name, "--version")) if (folder / name).exists() else None
+        if known is not None and known >= major:
+            found.setdefault(known, str(folder / name))
+    if not found:
+        raise LocalServersError(f"{name} of PostgreSQL {major} or newer was not found: install its client programs")
+    return found[min(found)]
+
+
 def _bin_dirs() -> Iterable[Path]:
     for pattern in _SEARCHED:
         yield from Path("/").glob(pattern.lstrip("/"))
-    on_path = shutil.which("postgres")
-    if on_path is not None:
-        yield Path(on_path).resolve().parent
+    for program in ("postgres", "pg_dump"):
+        on_path = shutil.which(program)
+        if on_path is not None:
+            yield Path(on_path).resolve().parent
 
 
 def _inspect(bin_dir: Path) -> PostgresPrograms | None:

@@ -5,8 +5,10 @@ Nothing here is handed a key, a query string, a body or a coordinate, so nothing
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -33,6 +35,29 @@ def configure_logging(level: str, *, stream: TextIO | None = None) -> None:
     )
 
 
+def hear_libraries() -> None:
+    """Of libraries only what is wrong, as lines like ours; called once, by a process."""
+    heard = logging.StreamHandler(sys.stderr)
+    heard.setFormatter(JsonLines())
+    logging.basicConfig(level="WARNING", handlers=[heard])
+    logging.getLogger("uvicorn.error").setLevel("INFO")  # says where it listens: the port may be a free one
+
+
+class JsonLines(logging.Formatter):
+    """What a library says, as a line like ours. Of an error only its kind: its text may quote what it was about."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+        return json.dumps(line, sort_keys=True)
+
+
 class Metrics:
     """The numbers of one API process, in a registry of their own, so that two apps in one test do not meet."""
 
@@ -53,6 +78,7 @@ class Metrics:
         )
         self.log_bytes = Gauge("lbs_log_bytes", "Memory of the position log in Redis, by samples.", registry=registry)
         self.log_entries = Gauge("lbs_log_entries", "Entries in the position log.", registry=registry)
+        self.server_up = Gauge("lbs_server_up", "Whether a server answers this process.", ["server"], registry=registry)
         self.memory_age_s = Gauge("lbs_memory_age_seconds", "Since the snapshots were in step.", registry=registry)
         self.memory_size = Gauge("lbs_memory_size", "Things held in memory, by kind.", ["kind"], registry=registry)
 

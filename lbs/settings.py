@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import DirectoryPath, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 MIN_SECRET_LENGTH = 32
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -32,9 +33,16 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(description="Signs device tokens and encrypts stored credentials; none: made once under LBS_HOME."),
     ] = None
+    secrets_dir: Annotated[
+        DirectoryPath | None,
+        Field(description="Folder whose files hold settings, each named like its variable; variables stand above."),
+    ] = None
     host: Annotated[str, Field(description="Address the API listens on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535, description="Port of the API; 0 takes a free one.")] = 0
     public_url: Annotated[str | None, Field(description="How clients reach the API, if not at host and port.")] = None
+    trusted_proxies: Annotated[
+        str, Field(description="Addresses whose X-Forwarded-For and -Proto are believed, with commas; * is all.")
+    ] = "127.0.0.1"
     allow_private_addresses: Annotated[
         bool, Field(description="Web Push and webhooks may go to loopback and private addresses (development).")
     ] = False
@@ -101,9 +109,26 @@ class Settings(BaseSettings):
         float, Field(ge=1, le=60, description="How long a silent engine keeps its shards before others take them.")
     ] = 6
     metrics_port: Annotated[
-        int | None, Field(ge=1, le=65_534, description="Where the engine shows its metrics; the worker one above.")
+        int | None,
+        Field(
+            ge=1, le=65_533, description="Where the engine shows its metrics; worker and scheduler one and two above."
+        ),
     ] = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is no such file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - it is known only now where secrets lie
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        folder = os.environ.get("LBS_SECRETS_DIR")
+        if not folder or not Path(folder).is_dir():
+            return init_settings, env_settings  # a folder that is missing is refused as any bad value is
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=folder)
 
     @model_validator(mode="after")
     def _secret_is_long(self) -> Self:

@@ -9,7 +9,7 @@ from geofences.engine import Engine
 from geofences.refresh import FenceSnapshot
 from lbs import clock
 from lbs.connections import Role, database, position_log
-from lbs.daemon_metrics import EngineMetrics, WorkerMetrics, show
+from lbs.daemon_metrics import EngineMetrics, SchedulerMetrics, WorkerMetrics, show
 from lbs.erasure import Eraser
 from lbs.secrets import Vault, derive
 from offers.catalogue import Catalogue
@@ -83,7 +83,7 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
     """The decider and the senders; `beat` is called at least every second while they live."""
     system = database(settings, Role.SYSTEM)
     metrics = WorkerMetrics()
-    metrics.watch_events(system)
+    metrics.watch(system)
     show("worker", metrics.registry, settings)
     carrier = transport(settings)
     return Worker(
@@ -101,10 +101,14 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
 
 def scheduler(settings: Settings, beat: Callable[[], None]) -> Scheduler:
     system = database(settings, Role.SYSTEM)
+    metrics = SchedulerMetrics()
+    show("scheduler", metrics.registry, settings)
     return Scheduler(
         database=system,
         now=clock.now,
         beat=beat,
         retention=timedelta(days=settings.retention_days),
         chores=[Eraser(system, position_log(settings), now=clock.now).work],
+        on_leading=metrics.leads,
+        on_job=metrics.ended,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 SCHEMAS = frozenset({"geofences", "offers", "lbs"})
 
@@ -23,6 +24,20 @@ def config(database_url: str) -> Config:
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Brings the schema up to `revision`, creating PostGIS and the roles; needs an administrator's URL."""
     command.upgrade(config(database_url), revision)
+
+
+def make_roles(database_url: str) -> None:
+    """Makes the roles that a dump names, for they belong to the server and are in no dump; those there are stay."""
+    script = ScriptDirectory.from_config(config(database_url)).get_revision("0002")
+    assert script is not None
+    engine = sa.create_engine(sa.make_url(database_url).set(drivername="postgresql+psycopg2"), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        for role, bypass in script.module.ROLES.items():
+            if connection.execute(sa.text("SELECT to_regrole(:role)"), {"role": role}).scalar() is None:
+                connection.execute(sa.text(f"CREATE ROLE {role} NOLOGIN {bypass}"))
+            is_member = sa.text("SELECT pg_has_role(current_user, :role, 'MEMBER')")
+            if not connection.execute(is_member, {"role": role}).scalar():
+                connection.execute(sa.text(f"GRANT {role} TO CURRENT_USER"))
 
 
 def downgrade(database_url: str, revision: str) -> None:

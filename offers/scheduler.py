@@ -8,7 +8,7 @@ transaction did not happen, the next look does it.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 import structlog
@@ -38,6 +38,8 @@ LOOK_BACK = timedelta(hours=1)
 """How far back a scheduler looks for what was due while none ran; later than this nobody wants it."""
 OVERLAP = timedelta(seconds=5)
 """Each look reaches back a little before the last one; an occasion begins only once."""
+LOCK_PATIENCE: Final = sa.text("SET LOCAL lock_timeout = '2s'")
+"""Partitions come and go under a lock that a dump denies while it runs; whoever waits for it makes all others wait."""
 RETRY_S = 1.0
 PARTITIONS_AHEAD = timedelta(days=7)
 PARTITIONS_BEHIND = timedelta(days=2)
@@ -55,6 +57,8 @@ class Scheduler:
         beat: Callable[[], None],
         retention: timedelta,
         chores: Sequence[Callable[[], None]] = (),
+        on_leading: Callable[[bool], None] = lambda _: None,
+        on_job: Callable[[str, bool], None] = lambda _job, _done: None,
     ) -> None:
         """`chores` are done each second besides."""
         self._database = database
@@ -62,6 +66,8 @@ class Scheduler:
         self._beat = beat
         self._retention = retention
         self._chores = chores
+        self._on_leading = on_leading
+        self._on_job = on_job
         self._looked_at: datetime | None = None
         self._old_rows = OldRows(database, now=now)
 
@@ -82,6 +88,7 @@ class Scheduler:
                 if stop.wait(RETRY_S):
                     return
             log.info("scheduler.leads")
+            self._on_leading(True)
             clock = self._clock()
             clock.start()
             try:
@@ -89,6 +96,7 @@ class Scheduler:
                     holder.execute(sa.text("SELECT 1"))
                     self._beat()
             finally:
+                self._on_leading(False)
                 clock.shutdown(wait=True)
 
     def _clock(self) -> BackgroundScheduler:
@@ -114,6 +122,9 @@ class Scheduler:
                 job()
             except sa.exc.DBAPIError as error:
                 log.warning("scheduler.job_failed", job=job.__name__, error=type(error).__name__)
+                self._on_job(job.__name__, False)
+            else:
+                self._on_job(job.__name__, True)
 
         return run
 
@@ -189,11 +200,13 @@ class Scheduler:
         """Makes the partitions of the next days and drops raw positions that are older than the retention."""
         today = self._now().date()
         with self._database.begin() as connection:
+            connection.execute(LOCK_PATIENCE)
             connection.execute(
                 sa.text("SELECT geofences.make_partitions(:first, :last)"),
                 {"first": today - PARTITIONS_BEHIND, "last": today + PARTITIONS_AHEAD},
             )
         with self._database.begin() as connection:
+            connection.execute(LOCK_PATIENCE)
             busy = not connection.execute(queries("geofences")["no_replay_runs"]).scalar()
             if not busy:
                 connection.execute(

@@ -62,6 +62,8 @@ def readyz(services: ServicesDep, response: Response) -> Readiness:
 def metrics(services: ServicesDep) -> Response:
     """Numbers of this process in Prometheus's format."""
     found = services.metrics
+    found.server_up.labels("postgres").set(_postgres_answers(services))
+    found.server_up.labels("redis").set(_redis_answers(services))
     found.memory_age_s.set(services.memory.age_s)
     found.log_bytes.set(services.room.bytes)
     found.log_entries.set(services.room.entries)

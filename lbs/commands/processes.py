@@ -1,8 +1,6 @@
 """`lbs api`, `lbs engine`, `lbs worker`, `lbs scheduler`: the processes themselves, in the foreground."""
 
-import logging
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -38,6 +36,7 @@ def api(*, host: Host = None, port: Port = None) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=5,
     )
     uvicorn.Server(config).run()
@@ -74,13 +73,11 @@ def _run(name: str, build: Callable[[Settings, Callable[[], None]], Loop]) -> No
 
 
 def _settings(name: str, *, host: str | None = None, port: int | None = None) -> Settings:
-    from lbs.observe import configure_logging  # noqa: PLC0415 - it loads the metrics library
+    from lbs.observe import configure_logging, hear_libraries  # noqa: PLC0415 - it loads the metrics library
 
     given = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     settings = resolve(Settings()).model_copy(update=given)
-    # libraries are heard only when something is wrong; our own words are structured
-    logging.basicConfig(level="WARNING", stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("uvicorn.error").setLevel("INFO")  # says where it listens: the port may be a free one
+    hear_libraries()
     configure_logging(settings.log_level)
     structlog.get_logger("lbs").info("process.starts", process=name)
     return settings

@@ -1,7 +1,6 @@
 """`lbs up`, `lbs down`, `lbs status`: private servers and one of each process, for one home."""
 
 import json
-import os
 import signal
 import threading
 from dataclasses import asdict
@@ -149,17 +148,15 @@ def _state(process: dict[str, Any]) -> str:
 
 def describe(home: Path) -> dict[str, Any]:
     """What `lbs status --json` prints; URLs of servers are those that processes of this home use, with passwords."""
-    processes: list[dict[str, Any]] = []
-    for server in servers_status(home):
-        given = os.environ.get("LBS_DATABASE_URL" if server.name == "postgres" else "LBS_REDIS_URL")
-        if not given:
-            processes.append(asdict(server))
+    settings = Settings(home=home)
+    given = {"postgres": plain(settings.database_url), "redis": plain(settings.redis_url)}
+    processes: list[dict[str, Any]] = [asdict(server) for server in servers_status(home) if not given[server.name]]
     for files in (RunFiles(home, name) for name in NAMES):
         pid = daemons.living_pid(files)
         processes.append({"name": files.name, "pid": pid, "healthy": daemons.is_healthy(files, pid)})
     address = known_address(home)
     try:
-        urls = resolve(Settings(home=home))
+        urls = resolve(settings)
     except CommandError:
         database_url = redis_url = None
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lbs.access import ACCESS, ANYBODY, WORDS
-from lbs.daemon_metrics import EngineMetrics, WorkerMetrics
+from lbs.daemon_metrics import EngineMetrics, SchedulerMetrics, WorkerMetrics
 from lbs.observe import Metrics
 from lbs.settings import Settings
 from tests.architecture.command_tree import COMMANDS, options_of
@@ -88,8 +88,8 @@ def test_exactly_the_metrics_that_exist_are_listed() -> None:
     rows = [row["name"] for row in ROW.finditer(read("metrics.md")) if row["name"].startswith("lbs_")]
     existing = [
         f"{metric.name}_total" if metric.type == "counter" else metric.name
-        for registry in (Metrics().registry, EngineMetrics().registry, WorkerMetrics().registry)
-        for metric in registry.collect()
+        for metrics in (Metrics, EngineMetrics, WorkerMetrics, SchedulerMetrics)
+        for metric in metrics().registry.collect()
     ]
     assert sorted(rows) == sorted(existing)
 

@@ -32,11 +32,17 @@ def scripts() -> list[Path]:
     return sorted(path for folder in ("scripts", ".ci") for path in (ROOT / folder).iterdir() if path.is_file())
 
 
+def deployment() -> list[Path]:
+    """Containers, units, proxies and alarms; what somebody's installation keeps secret is nobody's text."""
+    found = (ROOT / "deploy").rglob("*")
+    return sorted(path for path in found if path.is_file() and "secrets" not in path.relative_to(ROOT).parts)
+
+
 def text_files() -> list[Path]:
     """Everything a reader may meet: code, scripts, documents, configuration."""
     top = [path for path in ROOT.iterdir() if path.is_file() and path.suffix in TEXT_SUFFIXES]
     below = files(*PACKAGES, "migrations", "tests", "docs", suffixes=TEXT_SUFFIXES)
-    return sorted({*top, *below, *scripts()})
+    return sorted({*top, *below, *scripts(), *deployment()})
 
 
 def documents() -> list[Path]:

@@ -74,6 +74,8 @@ USES = {
     ("offers", "forget_events"): "tenant_id_device_id_at_idx",
     ("offers", "forget_decisions"): "tenant_id_device_id_decided_at_idx",
     ("offers", "forget_notifications"): "ix_notifications_device_id_inbox_seq",
+    ("lbs", "events_waiting"): "shard_seq_idx",
+    ("lbs", "messages_waiting"): "ix_notifications_due",
 }
 AS_API = {
     ("offers", "inbox"),
@@ -96,6 +98,7 @@ AS_API = {
     ("offers", "funnel"),
 }
 BLOCKS = [(package, name) for package in ("geofences", "offers") for name in queries(package)]
+BLOCKS += [("lbs", name) for name in ("events_waiting", "messages_waiting", "dead_letters")]
 
 
 @pytest.fixture(scope="module")

@@ -184,6 +184,7 @@ def open_road(
     sandbox: bool = False,
     senders: Mapping[ChannelType, PushSender] | None = None,
     transport: HttpTransport | None = None,
+    unseal: Callable[[bytes], bytes] = bytes,
     decides: bool = True,
 ) -> Iterator[Road]:
     """A road in a database of its own, with engine and (if it `decides`) worker running until the block ends."""
@@ -195,6 +196,40 @@ def open_road(
         day_after = clock().date() + timedelta(days=1)
         connection.execute(sa.text("SELECT geofences.make_partitions(:day, :day)"), {"day": day_after})
     senders = senders or {}
+    try:
+        with working(
+            database,
+            position_log,
+            clock=clock,
+            senders=senders,
+            transport=transport,
+            unseal=unseal,
+            decides=decides,
+        ):
+            yield Road(
+                database=database,
+                log=position_log,
+                clock=clock,
+                tenant_id=tenant.tenant_id,
+                scope=tenant.tenant_id if sandbox else LIVE,
+                senders=senders,
+            )
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def working(
+    database: sa.Engine,
+    position_log: PositionLog,
+    *,
+    clock: Callable[[], datetime],
+    senders: Mapping[ChannelType, PushSender],
+    transport: HttpTransport | None = None,
+    unseal: Callable[[bytes], bytes] = bytes,
+    decides: bool = True,
+) -> Iterator[None]:
+    """Engine and (if it `decides`) worker, running until the block ends."""
     engine = Engine(
         database=database, position_log=position_log, snapshot=FenceSnapshot(now=clock), now=clock, beat=lambda: None
     )
@@ -203,7 +238,7 @@ def open_road(
         decider=Decider(database=database, catalogue=Catalogue()),
         senders=senders,
         transport=transport or HttpTransport(guard=AddressGuard(allow_private=True)),
-        unseal=bytes,
+        unseal=unseal,
         now=clock,
         beat=lambda: None,
     )
@@ -212,16 +247,8 @@ def open_road(
     for thread in threads:
         thread.start()
     try:
-        yield Road(
-            database=database,
-            log=position_log,
-            clock=clock,
-            tenant_id=tenant.tenant_id,
-            scope=tenant.tenant_id if sandbox else LIVE,
-            senders=senders,
-        )
+        yield
     finally:
         stop.set()
         for thread in threads:
             thread.join(timeout=30)
-        database.dispose()

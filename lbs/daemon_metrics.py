@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from geofences.sql import queries
 from lbs.observe import SECONDS
 from lbs.runtime import CommandError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lbs.settings import Settings
     from offers.decisions import Answer
     from offers.outbox import Finished
+    from offers.webhook_queue import Attempt
 
 PORTS_ABOVE: Final = {"engine": 0, "worker": 1}
 """Both may be started with one environment: each listens so many ports above LBS_METRICS_PORT."""
@@ -93,6 +95,14 @@ class WorkerMetrics:
             "lbs_worker_messages", "Attempts that ended, by channel and state.", ["channel", "state"], registry=registry
         )
         self._waiting = Gauge("lbs_worker_events_waiting", "Events that no decider has seen.", registry=registry)
+        self._told = Counter(
+            "lbs_worker_webhook_attempts", "Attempts to tell a webhook of an event, by what came of it.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
+        self._webhook_lag = Gauge(
+            "lbs_worker_webhook_lag_seconds", "Age of the oldest event that waits for a webhook.", registry=registry
+        )
+        self._paused = Gauge("lbs_worker_webhooks_paused", "Webhooks that are paused.", registry=registry)
 
     def decided(self, answers: Sequence[Answer]) -> None:
         for answer in answers:
@@ -102,22 +112,32 @@ class WorkerMetrics:
         for attempt in attempts:
             self._messages.labels(attempt.claimed.channel, attempt.state).inc()
 
+    def told(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            self._told.labels(attempt.outcome.reason).inc()
+
     def watch_events(self, database: sa.Engine) -> None:
         """Counts the events that wait whenever somebody looks; not a number while Postgres is away."""
+        self._waiting.set_function(lambda: _asked(database, EVENTS_WAITING))
 
-        def waiting() -> float:
-            try:
-                with database.connect() as connection:
-                    return float(connection.execute(EVENTS_WAITING).scalar_one())
-            except sa.exc.SQLAlchemyError:
-                return float("nan")
+    def watch_webhooks(self, database: sa.Engine) -> None:
+        """The same of events out."""
+        self._webhook_lag.set_function(lambda: _asked(database, queries("offers")["webhook_lag"]))
+        self._paused.set_function(lambda: _asked(database, WEBHOOKS_PAUSED))
 
-        self._waiting.set_function(waiting)
+
+def _asked(database: sa.Engine, statement: sa.TextClause) -> float:
+    try:
+        with database.connect() as connection:
+            return float(connection.execute(statement).scalar_one())
+    except sa.exc.SQLAlchemyError:
+        return float("nan")
 
 
 EVENTS_WAITING: Final = sa.text(
     "SELECT coalesce(sum(s.seq - c.seq), 0) FROM geofences.shards AS s JOIN offers.cursors AS c USING (shard)"
 )
+WEBHOOKS_PAUSED: Final = sa.text("SELECT count(*) FROM offers.webhooks WHERE paused_reason IS NOT NULL")
 
 
 def show(name: str, registry: CollectorRegistry, settings: Settings) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STEPS: Final = (
     "notifications",
+    "webhook_events",
     "channels",
     "occasion_devices",
     "events",

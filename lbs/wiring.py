@@ -11,9 +11,11 @@ from lbs import clock
 from lbs.connections import Role, database, position_log
 from lbs.daemon_metrics import EngineMetrics, WorkerMetrics, show
 from lbs.secrets import Vault, derive
+from lbs.together import Together
 from offers.catalogue import Catalogue
 from offers.codes import CodeBook
 from offers.decider import Decider
+from offers.events_out import WEBHOOKS_AT_ONCE, EventsOut
 from offers.push import ChannelType
 from offers.push_http import HttpTransport
 from offers.push_webhook import WebhookSender
@@ -70,13 +72,14 @@ def senders(settings: Settings) -> dict[ChannelType, PushSender]:
     }
 
 
-def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
-    """The decider and the senders; `beat` is called at least every second while they live."""
+def worker(settings: Settings, beat: Callable[[], None]) -> Together:
+    """The decider, the senders and events out; `beat` is called at least every second while they live."""
     system = database(settings, Role.SYSTEM)
     metrics = WorkerMetrics()
     metrics.watch_events(system)
+    metrics.watch_webhooks(system)
     show("worker", metrics.registry, settings)
-    return Worker(
+    deciding = Worker(
         database=system,
         decider=Decider(database=system, catalogue=Catalogue(), book=code_book(settings)),
         senders=senders(settings),
@@ -86,6 +89,16 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
         on_decided=metrics.decided,
         on_finished=metrics.finished,
     )
+    telling = EventsOut(
+        # a connection for each webhook that is told of something, and one to look and one to listen
+        database=database(settings, Role.SYSTEM, pool_size=WEBHOOKS_AT_ONCE),
+        transport=HttpTransport(guard=address_guard(settings)),
+        unseal=Vault(settings).unseal,
+        source=settings.public_url or "",
+        now=clock.now,
+        on_attempts=metrics.told,
+    )
+    return Together(deciding, telling)
 
 
 def scheduler(settings: Settings, beat: Callable[[], None]) -> Scheduler:
@@ -94,4 +107,5 @@ def scheduler(settings: Settings, beat: Callable[[], None]) -> Scheduler:
         now=clock.now,
         beat=beat,
         retention=timedelta(days=settings.retention_days),
+        webhook_retention=timedelta(days=settings.webhook_days),
     )

@@ -53,11 +53,13 @@ class Scheduler:
         now: Callable[[], datetime],
         beat: Callable[[], None],
         retention: timedelta,
+        webhook_retention: timedelta = timedelta(days=14),
     ) -> None:
         self._database = database
         self._now = now
         self._beat = beat
         self._retention = retention
+        self._webhook_retention = webhook_retention
         self._looked_at: datetime | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -98,6 +100,8 @@ class Scheduler:
         clock.add_job(self._safely(self.release_expired), "interval", seconds=2, next_run_time=start)
         clock.add_job(self._safely(self.keep_partitions), "interval", hours=1, next_run_time=start)
         clock.add_job(self._safely(self.forget_writes), "interval", hours=1, next_run_time=start)
+        clock.add_job(self._safely(self.forget_webhook_past), "interval", hours=1, next_run_time=start)
+        clock.add_job(self._safely(self.end_old_secrets), "interval", seconds=60, next_run_time=start)
         return clock
 
     def _safely(self, job: Callable[[], None]) -> Callable[[], None]:
@@ -198,3 +202,16 @@ class Scheduler:
                 sa.text("DELETE FROM lbs.remembered_writes WHERE created_at < :before"),
                 {"before": self._now() - MEMORY_OF_WRITES},
             )
+
+    def forget_webhook_past(self) -> None:
+        """Old attempts go, and what has waited too long for a webhook that is paused."""
+        with self._database.begin() as connection:
+            dropped = connection.execute(
+                queries("offers")["forget_webhook_past"], {"before": self._now() - self._webhook_retention}
+            ).rowcount
+        if dropped:
+            log.warning("webhook_events.dropped", count=dropped)
+
+    def end_old_secrets(self) -> None:
+        with self._database.begin() as connection:
+            connection.execute(queries("offers")["end_old_secrets"], {"now": self._now()})

@@ -64,7 +64,11 @@ webhooks = sa.Table(
     sa.Column("url", sa.Text, nullable=False),
     # encrypted with the installation's secret key
     sa.Column("secrets", ARRAY(sa.LargeBinary), nullable=False),
-    # why nothing is sent there any more, e.g. refused credentials; NULL while it works
+    # until then the second secret signs too; NULL while there is one
+    timestamp("old_secret_until", nullable=True),
+    # names or groups of events that it subscribes to
+    sa.Column("events", ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'::text[]")),
+    # why no events are sent there any more; NULL while it works
     sa.Column("paused_reason", sa.Text),
     timestamp("created_at", default_now=True),
     sa.UniqueConstraint("tenant_id", "url"),

@@ -16,6 +16,7 @@ from offers.model import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 TYPE_PREFIX: Final = "com.lbs."
@@ -118,9 +119,9 @@ def redemption_data(row: Any, *, cancelled: bool) -> dict[str, Any]:
         "decision_id": str(row.decision_id),
         **_where(row),
         "order_id": row.order_id,
-        "amount": row.amount,
+        "amount": _money(row.amount),
         "currency": row.currency,
-        "discount": row.discount,
+        "discount": _money(row.discount),
         "attributed_to": row.attributed_to,
         "redeemed_at": row.redeemed_at,
         **({"cancelled_at": row.cancelled_at, "cancel_reason": row.cancel_reason} if cancelled else {}),
@@ -156,6 +157,10 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         else:
             told[name] = value
     return told
+
+
+def _money(value: Decimal | None) -> str | None:
+    return None if value is None else f"{value.normalize():f}"
 
 
 def _text(number: int | None) -> str | None:

@@ -19,9 +19,8 @@ SELECT pg_advisory_unlock(5242011, hashint8(:webhook_id)), set_config('idle_sess
 -- the longest due first. What is due while an older event of its device waits has to wait as long: that is the order of
 -- a device's events, and costs each row one look for each attempt of the older one
 SELECT q.seq, q.type, q.ref_id, q.tenant_id, q.device_id, q.at, q.attempts,
-       (SELECT max(o.due_at) FROM offers.webhook_events AS o
-        WHERE o.webhook_id = q.webhook_id AND o.device_id = q.device_id AND o.seq < q.seq AND o.due_at > q.due_at)
-           AS behind
+       (SELECT max(o.due_at) FILTER (WHERE o.due_at > q.due_at) FROM offers.webhook_events AS o
+        WHERE o.webhook_id = q.webhook_id AND o.device_id = q.device_id AND o.seq < q.seq) AS behind
 FROM offers.webhook_events AS q
 WHERE q.webhook_id = :webhook_id AND q.due_at <= :now
 ORDER BY q.due_at, q.seq
@@ -106,8 +105,8 @@ CROSS JOIN LATERAL (
 WHERE w.paused_reason IS NULL
 
 -- name: forget_webhook_past
-WITH attempts AS (DELETE FROM offers.webhook_attempts WHERE at < :before)
-DELETE FROM offers.webhook_events WHERE created_at < :before
+WITH attempts AS (DELETE FROM offers.webhook_attempts WHERE at < :kept_since)
+DELETE FROM offers.webhook_events WHERE created_at < :kept_since
 
 -- name: end_old_secrets
 UPDATE offers.webhooks SET secrets = secrets[1:1], old_secret_until = NULL WHERE old_secret_until <= :now

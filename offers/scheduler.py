@@ -207,7 +207,7 @@ class Scheduler:
         """Old attempts go, and what has waited too long for a webhook that is paused."""
         with self._database.begin() as connection:
             dropped = connection.execute(
-                queries("offers")["forget_webhook_past"], {"before": self._now() - self._webhook_retention}
+                queries("offers")["forget_webhook_past"], {"kept_since": self._now() - self._webhook_retention}
             ).rowcount
         if dropped:
             log.warning("webhook_events.dropped", count=dropped)

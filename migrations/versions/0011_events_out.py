@@ -93,7 +93,14 @@ def upgrade() -> None:
         op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO lbs_api, lbs_system")
         op.execute(f"GRANT SELECT ON {table} TO lbs_reader")
     # a replay asks what became known from some time on; rows come in about that order
-    op.create_index("ix_events_clock", "events", ["clock"], schema="geofences", postgresql_using="brin")
+    op.create_index(
+        "ix_events_clock",
+        "events",
+        ["clock"],
+        schema="geofences",
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": "on"},
+    )
     for function in (PATTERNS, QUEUE_VISITS, QUEUE_DECISIONS, QUEUE_REDEMPTION):
         op.execute(function)
     for when, function in TRIGGERS.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from offers.push import Refused
 from offers.scheduler import Scheduler
 from offers.tables import webhooks
 from tests.support.api import wait_for
-from tests.support.events_out import EventReceiver, Happenings, telling
+from tests.support.events_out import EventReceiver, Happenings, documented, shape, telling
 from tests.support.receivers import EXAMPLE_SECRET, Respond, Slow
 from tests.support.road import HELSINKI, open_road
 
@@ -67,6 +68,8 @@ def test_a_visit_and_its_decision_are_told_in_order_and_name_no_place_but_the_st
     expected = {"campaign_id": str(campaign_id), "store_id": str(store_id), "outcome": "offered", "reason": None}
     assert expected.items() <= offered.data.items()
     assert told.rows(WAITING) == []
+    for event in receiver.received:
+        assert shape(json.loads(event.raw)) == shape(documented()[event.title]), "as the guide shows it"
 
 
 def test_what_commits_late_is_told_though_later_numbers_went_before(

@@ -14,7 +14,7 @@ from lbs.settings import Settings
 from offers.tables import webhooks
 from tests.support.api import wait_for
 from tests.support.data import PROJECT
-from tests.support.events_out import EventReceiver, Happenings
+from tests.support.events_out import EventReceiver, Happenings, telling
 from tests.support.receivers import EXAMPLE_SECRET, Slow
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def test_a_killed_worker_loses_nothing_and_repeats_with_the_same_ids(cli: Cli) -
     cli.environment.update({"LBS_SECRET_KEY": SECRET_KEY, "LBS_ALLOW_PRIVATE_ADDRESSES": "true"})
     engine = sa.create_engine(sqlalchemy_url(cli.environment["LBS_DATABASE_URL"]))
     world = Happenings.begin(engine, "anna", "bert")
-    sealed = Vault(Settings.model_validate({"secret_key": SECRET_KEY})).seal(EXAMPLE_SECRET.encode())
+    vault = Vault(Settings.model_validate({"secret_key": SECRET_KEY}))
+    sealed = vault.seal(EXAMPLE_SECRET.encode())
     with EventReceiver() as receiver:
         world.webhook(receiver.hook, "visit.*")
         with engine.begin() as connection:
@@ -49,7 +50,7 @@ def test_a_killed_worker_loses_nothing_and_repeats_with_the_same_ids(cli: Cli) -
         sent = set(receiver.ids)
         left = {f"event-{row[0]}" for row in world.rows("SELECT ref_id FROM offers.webhook_events")}
         assert sent & left, "it was killed after sending and before committing"
-        with cli.running("worker"):
+        with telling(cli.environment["LBS_DATABASE_URL"], unseal=vault.unseal):
             wait_for(lambda: world.rows("SELECT count(*) FROM offers.webhook_events") == [(0,)])
     engine.dispose()
     assert set(receiver.ids) == {f"event-{number}" for number in range(1, EVENTS + 1)}

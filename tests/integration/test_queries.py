@@ -31,7 +31,7 @@ PARAMETERS: dict[str, Any] = {
     "lats": [0.0], "lngs": [0.0], "expires_at": AT, "type": "visit.entered",
     "times": [AT], "at": AT, "notification_ids": [1], "decided_at": datetime.now(UTC), "person": 1,
     "start": AT, "end": AT, "after_draw": ["stock"], "ns": [1], "also": [1], "news": [0], "costs": [1],
-    "window_s": 60.0,
+    "window_s": 60.0, "webhook_id": 1, "silent_for": "1min", "types": ["visit.*"], "kept_since": AT,
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",
@@ -62,6 +62,12 @@ USES = {
     ("offers", "people_near"): "device_id_recorded_at_idx",
     ("offers", "redemption_counts"): "ix_redemptions_campaign_id",
     ("offers", "statement"): "ix_redemptions_store_id_redeemed_at",
+    ("offers", "webhooks_due"): "ix_webhook_events_webhook_id_due_at_seq",
+    ("offers", "due_webhook_events"): "ix_webhook_events_webhook_id_device_id_seq",
+    ("offers", "visits_to_tell"): "tenant_id_device_id_at_idx",
+    ("offers", "decisions_to_tell"): "device_id_decided_at_idx",
+    ("offers", "redemptions_to_tell"): "pk_redemptions",
+    ("offers", "webhook_lag"): "pk_webhook_events",
 }
 AS_API = {
     ("offers", "inbox"),
@@ -77,6 +83,7 @@ AS_API = {
     ("offers", "redemption_counts"),
     ("offers", "statement"),
     ("offers", "lift"),
+    ("offers", "tell_again"),
 }
 BLOCKS = [(package, name) for package in ("geofences", "offers") for name in queries(package)]
 

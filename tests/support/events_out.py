@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from geofences.store import create_devices, create_tenant, device_id_for
 from geofences.tables import ConsentSource, Purpose, events
 from lbs import clock
 from lbs.connections import sqlalchemy_url
+from offers.cloud_events import TYPE_PREFIX
 from offers.events_out import EventsOut
 from offers.push_http import HttpTransport
 from offers.ssrf import AddressGuard
 from offers.tables import webhooks
+from tests.support.data import PROJECT
 from tests.support.receivers import EXAMPLE_SECRET, Received, Receiver
 
 if TYPE_CHECKING:
@@ -71,6 +74,28 @@ class EventReceiver(Receiver):
             headers=headers,
             raw=body,
         )
+
+
+def documented() -> dict[str, dict[str, Any]]:
+    """The bodies that the guide shows, by their types."""
+    text = (PROJECT / "docs" / "how-to" / "events-out.md").read_text(encoding="utf-8")
+    shown = map(json.loads, re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    return {event["type"].removeprefix(TYPE_PREFIX): event for event in shown}
+
+
+def shape(value: Any, name: str = "") -> Any:
+    """A body without what differs from run to run: times, and numbers made of what happened."""
+    match value:
+        case dict(members):
+            return {key: shape(member, key) for key, member in members.items()}
+        case str(text) if name.endswith(("at", "time")):
+            return datetime.fromisoformat(text).tzname()
+        case str(text):
+            return re.sub(r"\d{6,}|(?<=[/-])\d+|^\d+$", "N", text)
+        case float():
+            return float
+        case _:
+            return value
 
 
 def names_in(value: Any) -> set[str]:

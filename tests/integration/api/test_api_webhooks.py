@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.api import problem, running_api, settings_for, wait_for
-from tests.support.events_out import EventReceiver, Happenings, telling
+from tests.support.events_out import EventReceiver, Happenings, documented, shape, telling
 from tests.support.receivers import Respond
 from tests.support.tills import Shop
 
@@ -101,7 +102,7 @@ def test_a_redemption_and_its_end_are_told(api: Api, tenant: TestTenant, receive
     for event in receiver.received:
         assert expected.items() <= event.data.items()
     assert "cancelled_at" not in verified.data
-    assert cancelled.data["cancel_reason"] == "returned"
+    assert shape(json.loads(cancelled.raw)) == shape(documented()["redemption.cancelled"]), "as the guide shows it"
 
 
 def test_a_test_is_sent_to_whoever_subscribed_to_nothing(tenant: TestTenant, receiver: EventReceiver) -> None:

@@ -25,6 +25,7 @@ COMMAND_MODULES: Final = (
     "match",
     "exports",
     "explain",
+    "webhooks",
     "doctor",
     "bench",
 )

@@ -101,9 +101,8 @@ class EventsOut:
         with self._database.connect() as connection:
             due = connection.execute(queries("offers")["webhooks_due"], {"now": self._now()}).scalars().all()
         now_s = time.monotonic()
-        self._rests_until_s = {one: until for one, until in self._rests_until_s.items() if until > now_s}
         for webhook_id in due:
-            if webhook_id not in self._busy and webhook_id not in self._rests_until_s:
+            if webhook_id not in self._busy and self._rests_until_s.get(webhook_id, now_s) <= now_s:
                 self._busy.add(webhook_id)
                 pool.submit(self._attend, webhook_id, lanes, stop)
 

@@ -150,11 +150,12 @@ def finish(
     Failures count only if the webhook is still what was called: nobody moved, paused or removed it meanwhile.
     """
     receiver = batch.receiver
-    done = [attempt.event.seq for attempt in attempts if attempt.delivered]
-    _delete(connection, receiver.webhook_id, [*done, *batch.lost])
+    # first the webhook, as whoever changes it does
     now_there = connection.execute(
         sa.select(webhooks).where(webhooks.c.webhook_id == receiver.webhook_id).with_for_update(key_share=True)
     ).one_or_none()
+    done = [attempt.event.seq for attempt in attempts if attempt.delivered]
+    _delete(connection, receiver.webhook_id, [*done, *batch.lost])
     if now_there is None or not attempts:
         return None
     again = {

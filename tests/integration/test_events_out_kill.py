@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 SECRET_KEY = "a secret that only the tests know, and nobody else"
+SOURCE = "https://lbs.example"
+"""As the loop of this process is called too."""
 EVENTS = 120
 KILLED_AFTER = 40
 
 
 def test_a_killed_worker_loses_nothing_and_repeats_with_the_same_ids(cli: Cli) -> None:
-    cli.environment.update({"LBS_SECRET_KEY": SECRET_KEY, "LBS_ALLOW_PRIVATE_ADDRESSES": "true"})
+    cli.environment.update(
+        {"LBS_SECRET_KEY": SECRET_KEY, "LBS_ALLOW_PRIVATE_ADDRESSES": "true", "LBS_PUBLIC_URL": SOURCE}
+    )
     engine = sa.create_engine(sqlalchemy_url(cli.environment["LBS_DATABASE_URL"]))
     world = Happenings.begin(engine, "anna", "bert")
     vault = Vault(Settings.model_validate({"secret_key": SECRET_KEY}))

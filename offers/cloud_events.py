@@ -138,25 +138,19 @@ def _where(row: Any) -> dict[str, Any]:
 
 
 def _correction(detail: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Why something is told again, with what was told before and what is true, its times in words.
+    """Why something is told again, with what was told before and what is true; times as people read them.
 
-    >>> _correction({"cause": "late_position", "was": {"status": "open", "entered_us": 0, "exited_us": None}})
-    {'cause': 'late_position', 'was': {'status': 'open', 'entered_at': '1970-01-01T00:00:00+00:00', 'exited_at': None}}
+    >>> _correction({"because": "late_position", "recorded_us": 0, "was": {"exited_us": None}})
+    {'because': 'late_position', 'recorded_at': '1970-01-01T00:00:00+00:00', 'was': {'exited_at': None}}
     """
-    if detail is None:
-        return None
-    return {key: _facts(value) if isinstance(value, dict) else value for key, value in detail.items()}
+    return None if detail is None else dict(_in_words(name, value) for name, value in detail.items())
 
 
-def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    told = {}
-    for name, value in facts.items():
-        if name.endswith("_us"):
-            at = None if value is None else (_EPOCH + timedelta(microseconds=value)).isoformat()
-            told[name.removesuffix("_us") + "_at"] = at
-        else:
-            told[name] = value
-    return told
+def _in_words(name: str, value: Any) -> tuple[str, Any]:
+    if name.endswith("_us"):
+        at = None if value is None else (_EPOCH + timedelta(microseconds=value)).isoformat()
+        return name.removesuffix("_us") + "_at", at
+    return name, _correction(value) if isinstance(value, dict) else value
 
 
 def _money(value: Decimal | None) -> str | None:

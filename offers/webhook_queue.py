@@ -99,13 +99,18 @@ def due_batch(connection: sa.Connection, webhook_id: int, *, now: datetime, limi
 
 
 def _receiver(connection: sa.Connection, webhook_id: int, *, now: datetime) -> Receiver | None:
-    statement = sa.select(webhooks).where(webhooks.c.webhook_id == webhook_id, webhooks.c.paused_reason.is_(None))
-    row = connection.execute(statement).one_or_none()
-    if row is None:
+    row = _locked(connection, webhook_id)
+    if row is None or row.paused_reason is not None:
         return None
     over = row.old_secret_until is not None and row.old_secret_until <= now
     sealed = tuple(bytes(secret) for secret in row.secrets)
     return Receiver(webhook_id=webhook_id, tenant_id=row.tenant_id, url=row.url, sealed=sealed[:1] if over else sealed)
+
+
+def _locked(connection: sa.Connection, webhook_id: int) -> Any:
+    """The row of a webhook, locked before what waits for it, as whoever changes it does; None if it is gone."""
+    statement = sa.select(webhooks).where(webhooks.c.webhook_id == webhook_id)
+    return connection.execute(statement.with_for_update(key_share=True)).one_or_none()
 
 
 def _data(connection: sa.Connection, webhook_id: int, rows: Sequence[Any]) -> dict[int, tuple[str, dict[str, Any]]]:
@@ -150,10 +155,7 @@ def finish(
     Failures count only if the webhook is still what was called: nobody moved, paused or removed it meanwhile.
     """
     receiver = batch.receiver
-    # first the webhook, as whoever changes it does
-    now_there = connection.execute(
-        sa.select(webhooks).where(webhooks.c.webhook_id == receiver.webhook_id).with_for_update(key_share=True)
-    ).one_or_none()
+    now_there = _locked(connection, receiver.webhook_id)
     done = [attempt.event.seq for attempt in attempts if attempt.delivered]
     _delete(connection, receiver.webhook_id, [*done, *batch.lost])
     if now_there is None or not attempts:

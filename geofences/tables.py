@@ -394,6 +394,7 @@ events = sa.Table(
     sa.Column("detail", JSONB),
     sa.Index("ix_events_shard_seq", "shard", "seq"),
     sa.Index("ix_events_tenant_id_device_id_at", "tenant_id", "device_id", "at"),
+    sa.Index("ix_events_clock", "clock", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     schema=SCHEMA,
     postgresql_partition_by="RANGE (at)",
 )

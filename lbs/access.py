@@ -85,7 +85,8 @@ ACCESS: Final[Mapping[str, frozenset[str]]] = _table(
     (_OF_STORES | {SECRET}, "prepare_redemption verify_redemption cancel_redemption"),
     (_OF_STORES | {SECRET, ANALYST}, "redemption_statement"),
     # running it
-    (_ADMINS, "create_webhook list_webhooks get_webhook move_webhook delete_webhook"),
+    (_ADMINS, "create_webhook list_webhooks get_webhook move_webhook delete_webhook rotate_webhook_secret"),
+    (_ADMINS, "replay_webhook test_webhook list_webhook_attempts"),
     (_ADMINS, "create_key list_keys revoke_key"),
     (_ADMINS | {INSTALLER}, "invite_user list_users get_user change_user delete_user invite_user_again"),
     (_ADMINS | {INSTALLER}, "list_audit"),

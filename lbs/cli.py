@@ -29,6 +29,7 @@ COMMAND_MODULES: Final = (
     "exports",
     "devices",
     "explain",
+    "webhooks",
     "doctor",
     "dead_letters",
     "bench",

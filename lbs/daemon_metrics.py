@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from geofences.sql import queries
 from lbs.observe import SECONDS
 from lbs.runtime import CommandError
 from lbs.sql import block
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lbs.settings import Settings
     from offers.decisions import Answer
     from offers.outbox import Finished
+    from offers.webhook_queue import Attempt
 
 PORTS_ABOVE: Final = {"engine": 0, "worker": 1, "scheduler": 2}
 """All may be started with one environment: each listens so many ports above LBS_METRICS_PORT."""
@@ -102,6 +104,14 @@ class WorkerMetrics:
         )  # fmt: skip
         self._stored = Stored()
         registry.register(self._stored)
+        self._told = Counter(
+            "lbs_worker_webhook_attempts", "Attempts to tell a webhook of an event, by what came of it.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
+        self._webhook_lag = Gauge(
+            "lbs_worker_webhook_lag_seconds", "Age of the oldest event that waits for a webhook.", registry=registry
+        )
+        self._paused = Gauge("lbs_worker_webhooks_paused", "Webhooks that are paused.", registry=registry)
 
     def decided(self, answers: Sequence[Answer]) -> None:
         for answer in answers:
@@ -111,9 +121,26 @@ class WorkerMetrics:
         for attempt in attempts:
             self._messages.labels(attempt.claimed.channel, attempt.state, attempt.reason or "").inc()
 
+    def told(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            self._told.labels(attempt.outcome.reason).inc()
+
     def watch(self, database: sa.Engine) -> None:
         """From now on what waits is looked up whenever somebody looks."""
         self._stored.database = database
+        self._webhook_lag.set_function(lambda: _asked(database, queries("offers")["webhook_lag"]))
+        self._paused.set_function(lambda: _asked(database, WEBHOOKS_PAUSED))
+
+
+def _asked(database: sa.Engine, statement: sa.TextClause) -> float:
+    try:
+        with database.connect() as connection:
+            return float(connection.execute(statement).scalar_one())
+    except sa.exc.SQLAlchemyError:
+        return float("nan")
+
+
+WEBHOOKS_PAUSED: Final = sa.text("SELECT count(*) FROM offers.webhooks WHERE paused_reason IS NOT NULL")
 
 
 class Stored(Collector):

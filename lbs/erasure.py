@@ -50,6 +50,7 @@ log = structlog.get_logger(__name__)
 
 STEPS: Final = (
     "notifications",
+    "webhook_events",
     "channels",
     "occasion_devices",
     "events",

@@ -36,6 +36,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
 NOT_TOLD: Final[dict[str, str]] = {
     "geofences.changes": "numbers of what changed, for a day; those of an erased device go at once",
     "geofences.dead_letters": "entries that could not be handled, which no route may read; erased",
+    "offers.webhook_events": "which events still wait for a webhook; the events are told; erased",
     "offers.users": "a number to lock by, made from the person's id; erased with the last device",
     "lbs.erasures": "proof that somebody was erased, under a keyed hash",
     "geofences.stores": "places of stores",

@@ -14,7 +14,7 @@ from offers.errors import InvalidCredentialsError
 from offers.push import ChannelType
 from offers.push_apns import ApnsApp
 from offers.push_fcm import FcmApp
-from offers.tables import push_apps
+from offers.push_tables import push_apps
 
 if TYPE_CHECKING:
     from datetime import datetime

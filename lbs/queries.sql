@@ -82,6 +82,10 @@ SELECT device_id FROM geofences.devices WHERE device_id = ANY(CAST(:device_ids A
 -- name: erase_notifications
 DELETE FROM offers.notifications WHERE tenant_id = :tenant_id AND device_id = :device_id
 
+-- name: erase_webhook_events
+DELETE FROM offers.webhook_events AS q USING offers.webhooks AS w
+WHERE w.tenant_id = :tenant_id AND q.webhook_id = w.webhook_id AND q.device_id = :device_id
+
 -- name: erase_channels
 DELETE FROM offers.channels WHERE tenant_id = :tenant_id AND device_id = :device_id
 

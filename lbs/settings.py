@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     future_s: Annotated[float, Field(ge=0, description="How far ahead of ours a phone's clock may be.")] = 60
     change_delay_s: Annotated[float, Field(ge=0, description="From a change of a fence to its taking effect.")] = 2
     retention_days: Annotated[int, Field(ge=2, description="Days that raw positions are kept.")] = 7
+    webhook_days: Annotated[
+        int, Field(ge=4, description="Days that attempts at webhooks are kept, and what waits for one that is paused.")
+    ] = 14
     k_anonymity: Annotated[int, Field(ge=1, description="No published figure rests on fewer devices.")] = 5
     redis_fsync: Annotated[
         Literal["everysec", "always"], Field(description="When the private Redis makes an append durable.")

@@ -1,4 +1,4 @@
-"""The tenant's webhooks: where partners listen, each with a secret that is sealed at rest."""
+"""The tenant's webhooks: where partners listen, what they subscribe to, and their secrets, which are sealed at rest."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from sqlalchemy.dialects.postgresql import insert
 from geofences.errors import ConflictError, NotFoundError
 from offers.push_webhook import SECRET_PREFIX
 from offers.tables import webhooks
+from offers.webhook_queue import forget_waiting, go_on, tell_again
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from geofences.model import TenantId
@@ -31,6 +33,10 @@ class Webhook:
     url: str
     sealed: tuple[bytes, ...] = field(repr=False)
     """Secrets, newest first, as `Vault.seal` made them of their `whsec_` text."""
+    old_secret_until: datetime | None
+    """Until then the second secret signs too; None if there is no second."""
+    events: tuple[str, ...]
+    """Names or groups of events that it subscribes to."""
     paused_reason: str | None
     created_at: datetime
 
@@ -40,10 +46,14 @@ def new_secret() -> str:
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
 
 
-def add_webhook(connection: sa.Connection, *, tenant_id: TenantId, url: str, vault: Vault) -> tuple[Webhook, str]:
+def add_webhook(
+    connection: sa.Connection, *, tenant_id: TenantId, url: str, vault: Vault, events: Sequence[str] = ()
+) -> tuple[Webhook, str]:
     """Registers a URL with a new secret; ConflictError if it is registered already."""
     secret = new_secret()
-    statement = insert(webhooks).values(tenant_id=tenant_id, url=url, secrets=[vault.seal(secret.encode())])
+    statement = insert(webhooks).values(
+        tenant_id=tenant_id, url=url, secrets=[vault.seal(secret.encode())], events=_once(events)
+    )
     row = connection.execute(statement.on_conflict_do_nothing().returning(webhooks)).one_or_none()
     if row is None:
         raise ConflictError("this URL is registered already")
@@ -68,28 +78,67 @@ def webhooks_after(connection: sa.Connection, tenant_id: TenantId, *, after: int
 
 def get_webhook(connection: sa.Connection, tenant_id: TenantId, webhook_id: int) -> Webhook:
     """NotFoundError if the tenant has no such webhook."""
-    statement = sa.select(webhooks).where(webhooks.c.tenant_id == tenant_id, webhooks.c.webhook_id == webhook_id)
+    statement = sa.select(webhooks).where(_is(tenant_id, webhook_id))
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFoundError(f"no webhook {webhook_id}")
     return _webhook(row)
 
 
-def move_webhook(connection: sa.Connection, *, tenant_id: TenantId, webhook_id: int, url: str) -> Webhook:
-    """Gives a webhook another URL and lets it work again if it was paused; NotFoundError, ConflictError."""
+def replace_webhook(
+    connection: sa.Connection,
+    *,
+    tenant_id: TenantId,
+    webhook_id: int,
+    url: str,
+    events: Sequence[str] | None,
+    since: datetime | None,
+    until: datetime,
+) -> Webhook:
+    """Gives a webhook another URL and other events (None: as before); it works again if it was paused.
+
+    It goes on where it stopped, or with all that became known from `since` on and before `until`. NotFoundError,
+    ConflictError.
+    """
     before = get_webhook(connection, tenant_id, webhook_id)
     if url != before.url and is_registered(connection, tenant_id=tenant_id, url=url):
         raise ConflictError("this URL is registered already")
-    mine = sa.and_(webhooks.c.tenant_id == tenant_id, webhooks.c.webhook_id == webhook_id)
-    statement = sa.update(webhooks).where(mine).values(url=url, paused_reason=None).returning(webhooks)
-    return _webhook(connection.execute(statement).one())
+    wanted = list(before.events) if events is None else _once(events)
+    changed = sa.update(webhooks).where(_is(tenant_id, webhook_id)).values(url=url, events=wanted, paused_reason=None)
+    webhook = _webhook(connection.execute(changed.returning(webhooks)).one())
+    if since is None:
+        go_on(connection, webhook_id=webhook_id, types=wanted)
+    else:
+        forget_waiting(connection, webhook_id=webhook_id)
+        tell_again(connection, tenant_id=tenant_id, webhook_id=webhook_id, since=since, until=until, types=wanted)
+    return webhook
+
+
+def rotate_secret(
+    connection: sa.Connection, *, tenant_id: TenantId, webhook_id: int, old_until: datetime | None, vault: Vault
+) -> tuple[Webhook, str]:
+    """Adds a new secret; the one before signs too until `old_until`, the one before that no more. NotFoundError."""
+    before = get_webhook(connection, tenant_id, webhook_id)
+    secret = new_secret()
+    kept = [] if old_until is None else [before.sealed[0]]
+    values = {"secrets": [vault.seal(secret.encode()), *kept], "old_secret_until": old_until}
+    changed = sa.update(webhooks).where(_is(tenant_id, webhook_id)).values(values)
+    return _webhook(connection.execute(changed.returning(webhooks)).one()), secret
 
 
 def remove_webhook(connection: sa.Connection, *, tenant_id: TenantId, webhook_id: int) -> None:
     """Channels that lead there find no secret any more and are dropped at the next attempt. NotFoundError."""
-    mine = sa.and_(webhooks.c.tenant_id == tenant_id, webhooks.c.webhook_id == webhook_id)
-    if connection.execute(sa.delete(webhooks).where(mine)).rowcount == 0:
+    if connection.execute(sa.delete(webhooks).where(_is(tenant_id, webhook_id))).rowcount == 0:
         raise NotFoundError(f"no webhook {webhook_id}")
+    forget_waiting(connection, webhook_id=webhook_id)
+
+
+def _is(tenant_id: TenantId, webhook_id: int) -> sa.ColumnElement[bool]:
+    return sa.and_(webhooks.c.tenant_id == tenant_id, webhooks.c.webhook_id == webhook_id)
+
+
+def _once(events: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(events))
 
 
 def _webhook(row: Any) -> Webhook:
@@ -97,6 +146,8 @@ def _webhook(row: Any) -> Webhook:
         webhook_id=row.webhook_id,
         url=row.url,
         sealed=tuple(bytes(secret) for secret in row.secrets),
+        old_secret_until=row.old_secret_until,
+        events=tuple(row.events),
         paused_reason=row.paused_reason,
         created_at=row.created_at,
     )

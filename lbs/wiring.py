@@ -12,9 +12,11 @@ from lbs.connections import Role, database, position_log
 from lbs.daemon_metrics import EngineMetrics, SchedulerMetrics, WorkerMetrics, show
 from lbs.erasure import Eraser
 from lbs.secrets import Vault, derive
+from lbs.together import Together
 from offers.catalogue import Catalogue
 from offers.codes import CodeBook
 from offers.decider import Decider
+from offers.events_out import WEBHOOKS_AT_ONCE, EventsOut
 from offers.push import ChannelType
 from offers.push_apns import ApnsSender
 from offers.push_fcm import FcmSender
@@ -79,14 +81,14 @@ def senders(settings: Settings, carrier: HttpTransport) -> dict[ChannelType, Pus
     }
 
 
-def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
-    """The decider and the senders; `beat` is called at least every second while they live."""
+def worker(settings: Settings, beat: Callable[[], None]) -> Together:
+    """The decider, the senders and events out; `beat` is called at least every second while they live."""
     system = database(settings, Role.SYSTEM)
     metrics = WorkerMetrics()
     metrics.watch(system)
     show("worker", metrics.registry, settings)
     carrier = transport(settings)
-    return Worker(
+    deciding = Worker(
         database=system,
         decider=Decider(database=system, catalogue=Catalogue(), book=code_book(settings)),
         senders=senders(settings, carrier),
@@ -97,6 +99,16 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Worker:
         on_decided=metrics.decided,
         on_finished=metrics.finished,
     )
+    telling = EventsOut(
+        # a connection for each webhook that is told of something, and one to look and one to listen
+        database=database(settings, Role.SYSTEM, pool_size=WEBHOOKS_AT_ONCE),
+        transport=transport(settings),
+        unseal=Vault(settings).unseal,
+        source=settings.public_url or "",
+        now=clock.now,
+        on_attempts=metrics.told,
+    )
+    return Together(deciding, telling)
 
 
 def scheduler(settings: Settings, beat: Callable[[], None]) -> Scheduler:
@@ -111,4 +123,5 @@ def scheduler(settings: Settings, beat: Callable[[], None]) -> Scheduler:
         chores=[Eraser(system, position_log(settings), now=clock.now).work],
         on_leading=metrics.leads,
         on_job=metrics.ended,
+        webhook_retention=timedelta(days=settings.webhook_days),
     )

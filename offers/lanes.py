@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 MAX_PAUSE_S: Final = 300.0
 
 
+LANE_SQL: Final = (
+    "CASE type"
+    " WHEN 'webpush' THEN substring(address ->> 'endpoint' FROM '^[^:]+://[^/?#]+')"
+    " WHEN 'webhook' THEN substring(address ->> 'url' FROM '^[^:]+://[^/?#]+')"
+    " ELSE type || ' ' || tenant_id || coalesce(' ' || (address ->> 'app'), '') END"
+)
+"""The name of the lane of a row of channels."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneLimit:
     """What one lane takes."""

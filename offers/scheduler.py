@@ -59,6 +59,7 @@ class Scheduler:
         chores: Sequence[Callable[[], None]] = (),
         on_leading: Callable[[bool], None] = lambda _: None,
         on_job: Callable[[str, bool], None] = lambda _job, _done: None,
+        webhook_retention: timedelta = timedelta(days=14),
     ) -> None:
         """`chores` are done each second besides."""
         self._database = database
@@ -68,6 +69,7 @@ class Scheduler:
         self._chores = chores
         self._on_leading = on_leading
         self._on_job = on_job
+        self._webhook_retention = webhook_retention
         self._looked_at: datetime | None = None
         self._old_rows = OldRows(database, now=now)
 
@@ -114,6 +116,8 @@ class Scheduler:
         clock.add_job(self._safely(self.forget_writes), "interval", hours=1, next_run_time=start)
         for chore in self._chores:
             clock.add_job(self._safely(chore), "interval", seconds=1, next_run_time=start)
+        clock.add_job(self._safely(self.forget_webhook_past), "interval", hours=1, next_run_time=start)
+        clock.add_job(self._safely(self.end_old_secrets), "interval", seconds=60, next_run_time=start)
         return clock
 
     def _safely(self, job: Callable[[], None]) -> Callable[[], None]:
@@ -225,3 +229,16 @@ class Scheduler:
                 sa.text("DELETE FROM lbs.remembered_writes WHERE created_at < :before"),
                 {"before": self._now() - MEMORY_OF_WRITES},
             )
+
+    def forget_webhook_past(self) -> None:
+        """Old attempts go, and what has waited too long for a webhook that is paused."""
+        with self._database.begin() as connection:
+            dropped = connection.execute(
+                queries("offers")["forget_webhook_past"], {"kept_since": self._now() - self._webhook_retention}
+            ).rowcount
+        if dropped:
+            log.warning("webhook_events.dropped", count=dropped)
+
+    def end_old_secrets(self) -> None:
+        with self._database.begin() as connection:
+            connection.execute(queries("offers")["end_old_secrets"], {"now": self._now()})

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from geofences.tables import metadata, one_of, tenant_column, timestamp
+from offers.lanes import LANE_SQL
 from offers.model import (
     CampaignStatus,
     Delivery,
@@ -51,37 +52,10 @@ channels = sa.Table(
     sa.Column("status", sa.Text, nullable=False, server_default=ChannelStatus.ACTIVE),
     timestamp("created_at", default_now=True),
     # whom its messages go to: a server, or the tenant's app at a provider (offers.lanes)
-    sa.Column(
-        "lane",
-        sa.Text,
-        sa.Computed(
-            "CASE type"
-            " WHEN 'webpush' THEN substring(address ->> 'endpoint' FROM '^[^:]+://[^/?#]+')"
-            " WHEN 'webhook' THEN substring(address ->> 'url' FROM '^[^:]+://[^/?#]+')"
-            " ELSE type || ' ' || tenant_id || coalesce(' ' || (address ->> 'app'), '') END",
-            persisted=True,
-        ),
-    ),
+    sa.Column("lane", sa.Text, sa.Computed(LANE_SQL, persisted=True)),
     one_of("type", ChannelType),
     one_of("status", ChannelStatus),
     sa.UniqueConstraint("device_id", "type", "address_hash"),
-    schema=SCHEMA,
-)
-
-push_apps = sa.Table(
-    "push_apps",
-    metadata,
-    sa.Column("push_app_id", sa.BigInteger, sa.Identity(), primary_key=True),
-    tenant_column(),
-    sa.Column("provider", sa.Text, nullable=False),
-    # the bundle id, or the Firebase project: what an address may name as its app
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("settings", JSONB, nullable=False),
-    # encrypted with the installation's secret key
-    sa.Column("sealed_key", sa.LargeBinary, nullable=False),
-    timestamp("created_at", default_now=True),
-    sa.CheckConstraint("provider IN ('apns', 'fcm')", name="provider"),
-    sa.UniqueConstraint("tenant_id", "provider", "name"),
     schema=SCHEMA,
 )
 
@@ -93,7 +67,11 @@ webhooks = sa.Table(
     sa.Column("url", sa.Text, nullable=False),
     # encrypted with the installation's secret key
     sa.Column("secrets", ARRAY(sa.LargeBinary), nullable=False),
-    # why nothing is sent there any more, e.g. refused credentials; NULL while it works
+    # until then the second secret signs too; NULL while there is one
+    timestamp("old_secret_until", nullable=True),
+    # names or groups of events that it subscribes to
+    sa.Column("events", ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'::text[]")),
+    # why no events are sent there any more; NULL while it works
     sa.Column("paused_reason", sa.Text),
     timestamp("created_at", default_now=True),
     sa.UniqueConstraint("tenant_id", "url"),

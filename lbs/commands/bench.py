@@ -69,6 +69,10 @@ def delivery(
     as_json: Json = False,
 ) -> None:
     """Measure delivering: messages a second by channel beside bare HTTP clients, and latency under load."""
+    from lbs.bench.extras import extra  # noqa: PLC0415
+
+    for module in ("aiohttp", "h2"):
+        extra(module)
     from lbs.bench.delivery import run  # noqa: PLC0415
     from lbs.bench.home import bench_home  # noqa: PLC0415
 

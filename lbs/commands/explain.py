@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lbs.commands.report import CampaignNumber, report
-from lbs.commands.terminal import Json, TenantName, answer
+from lbs.commands.terminal import Json, TenantName, answer, instant
 from lbs.runtime import resolve
 from lbs.settings import Settings
 
@@ -53,7 +52,7 @@ def explain(
     from offers.model import CampaignId  # noqa: PLC0415
     from offers.store import get_campaign  # noqa: PLC0415
 
-    moment = None if at is None else _instant(at)
+    moment = None if at is None else instant(at, "--at")
     settings = resolve(Settings(), with_redis=False)
     with database(settings, Role.SYSTEM).begin() as connection:
         tenant_id = find_tenant(connection, tenant).tenant_id
@@ -115,13 +114,3 @@ def dry_run(
     lines += [f"  {name:<15} {n}" for name, n in found["decisions"].items()]
     lines += [f"    by {gate:<12} {n}" for gate, n in found["suppressed"].items()]
     answer(found, as_json=as_json, text="\n".join(lines))
-
-
-def _instant(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no ISO 8601 time", param_hint="--at") from error
-    if at.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} has no offset: which instant is meant?", param_hint="--at")
-    return at

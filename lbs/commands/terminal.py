@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -40,6 +41,17 @@ ProfileOption = Annotated[
         help="When being inside becomes a visit: `standard` waits and doubts, `plain` counts every crossing at once.",
     ),
 ]
+
+
+def instant(text: str, option: str) -> datetime:
+    """A time that an option names."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no ISO 8601 time", param_hint=option) from error
+    if at.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no offset: which instant is meant?", param_hint=option)
+    return at
 
 
 def say(text: str) -> None:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from offers.push import Address, ChannelPaused, ChannelType, DeadAddress, Message, Refused, Retry, Sent, Unknown
-from offers.push_apns import ApnsSender
-from offers.push_fcm import FcmSender
-from offers.push_http import HttpTransport, send
-from offers.push_webhook import WebhookSender
-from offers.push_webpush import VapidKey, WebPushSender
-from offers.ssrf import AddressGuard
+from offers.push import ChannelPaused, ChannelType, DeadAddress, Refused, Retry, Sent, Unknown
 from tests.support.certificates import Authority
-from tests.support.providers import ApnsReceiver, FcmReceiver, fcm_error
+from tests.support.providers import ApnsReceiver, FcmReceiver
+from tests.support.push_rig import CHANNELS, KEY, OVER_HTTP2, TOTAL_TIMEOUT_S, Rig, transport
 from tests.support.receivers import (
     Drip,
     Fault,
@@ -38,73 +32,6 @@ from tests.support.receivers import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from offers.push import Outcome, PushSender
-
-KEY = VapidKey.derive(b"a secret of this installation")
-CHANNELS = [ChannelType.WEBPUSH, ChannelType.WEBHOOK, ChannelType.APNS, ChannelType.FCM]
-OVER_HTTP2 = {ChannelType.APNS, ChannelType.FCM}
-TOTAL_TIMEOUT_S = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rig:
-    """A sender and its far end, which has not moved unless `at` says so."""
-
-    channel: ChannelType
-    transport: HttpTransport
-    receiver: Any
-    at: str | None = None
-    sender: PushSender = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sender", self._sender())
-
-    def _sender(self) -> PushSender:
-        base_url = self.at or self.receiver.url("")
-        match self.channel:
-            case ChannelType.WEBPUSH:
-                return WebPushSender(key=KEY, contact="mailto:ops@shop.example", origin=self.transport.origin)
-            case ChannelType.APNS:
-                return ApnsSender(production_url=base_url)
-            case ChannelType.FCM:
-                return FcmSender(base_url=base_url, token_url=self.receiver.url("/token"))
-            case _:
-                return WebhookSender()
-
-    def lose(self, fault: Fault) -> int:
-        """Make the connection of the next message misbehave; returns how often the message may be written to it.
-
-        libcurl may repeat at once what it wrote to a kept connection that turned out dead. FCM has a kept one, of the
-        sign-in, even for the first message.
-        """
-        most = 1 if isinstance(fault, Slow | Drip) or self.channel is not ChannelType.FCM else 2
-        self.receiver.misbehave(*[fault] * most)
-        return most
-
-    @property
-    def address(self) -> Address:
-        value = self.receiver.subscription() if self.channel is ChannelType.WEBPUSH else self.receiver.address()
-        if self.at is not None:
-            value |= {"endpoint": self.at + "/x", "url": self.at + "/x"}
-        return Address(channel=self.channel, value=value)
-
-    def send(self, message_id: str = "m-1", *, title: str = "Two for one") -> Outcome:
-        now = datetime.now(tz=UTC)
-        message = Message(
-            message_id=message_id,
-            title=title,
-            body="Espresso until noon, 100 m from you: Caffè Größe",
-            data={"claim_url": "https://shop.example/c/1", "tags": ["coffee"]},
-            expires_at=now + timedelta(hours=1),
-        )
-        return send(self.sender, message, self.address, transport=self.transport, now=now)
-
-
-def transport(*, allow_private: bool = True, **more: Any) -> HttpTransport:
-    return HttpTransport(
-        guard=AddressGuard(allow_private=allow_private), connect_timeout_s=1.0, total_timeout_s=TOTAL_TIMEOUT_S, **more
-    )
 
 
 @pytest.fixture(scope="module")
@@ -251,139 +178,6 @@ def test_a_redirect_is_never_followed(rig: Rig, target: str) -> None:
     assert isinstance(outcome, Refused)
     assert outcome.reason == "redirected"
     assert rig.receiver.requests == 1
-
-
-@pytest.fixture
-def apns(authority: Authority) -> Iterator[Rig]:
-    carrier = transport(ca_file=authority.ca_file)
-    with ApnsReceiver(ssl_context=authority.server) as apple:
-        yield Rig(channel=ChannelType.APNS, transport=carrier, receiver=apple)
-        carrier.close()
-
-
-APNS_REASONS = [
-    (400, "BadDeviceToken", DeadAddress),
-    (400, "DeviceTokenNotForTopic", DeadAddress),
-    (400, "BadTopic", ChannelPaused),
-    (400, "TopicDisallowed", ChannelPaused),
-    (400, "BadExpirationDate", Refused),
-    (400, "IdleTimeout", Retry),
-    (403, "ExpiredProviderToken", Retry),
-    (403, "InvalidProviderToken", ChannelPaused),
-    (410, "Unregistered", DeadAddress),
-    (410, "ExpiredToken", DeadAddress),
-    (413, "PayloadTooLarge", Refused),
-    (429, "TooManyRequests", Retry),
-    (429, "TooManyProviderTokenUpdates", Retry),
-    (500, "InternalServerError", Retry),
-    (503, "Shutdown", Retry),
-    (400, "AReasonOfTomorrow", Refused),
-]
-
-
-@pytest.mark.parametrize(("status", "reason", "expected"), APNS_REASONS)
-def test_every_reason_of_apple_asks_for_one_action(apns: Rig, status: int, reason: str, expected: type) -> None:
-    apns.receiver.misbehave(Respond(status=status, body=json.dumps({"reason": reason}).encode()))
-    assert type(apns.send()) is expected
-
-
-def test_one_provider_token_serves_all_messages_to_apple(apns: Rig) -> None:
-    sent = [apns.send(f"m-{n}") for n in range(5)]
-    assert all(isinstance(outcome, Sent) and outcome.provider_id for outcome in sent)
-    assert len(apns.receiver.tokens) == 1
-    assert apns.receiver.connections == 1
-
-
-def test_repeats_to_apple_carry_one_id(apns: Rig) -> None:
-    assert isinstance(apns.send("m-1"), Sent)
-    assert isinstance(apns.send("m-1"), Sent)
-    first, second = apns.receiver.received
-    assert first.headers["apns-id"] == second.headers["apns-id"]
-    assert first.headers["apns-collapse-id"] == second.headers["apns-collapse-id"] == "m-1"
-
-
-def test_an_app_without_credentials_waits_and_keeps_its_addresses(apns: Rig) -> None:
-    now = datetime.now(tz=UTC)
-    message = Message(message_id="m-1", title="x", body="", data={}, expires_at=now + timedelta(hours=1))
-    for credentials in (None, {"team_id": "T"}, {**apns.receiver.address()["credentials"], "private_key": "no key"}):
-        value = {"token": apns.receiver.device_token, "credentials": credentials}
-        address = Address(channel=ChannelType.APNS, value=value)
-        outcome = send(apns.sender, message, address, transport=apns.transport, now=now)
-        assert isinstance(outcome, ChannelPaused)
-        assert "no key" not in repr(outcome)
-
-
-@pytest.fixture
-def fcm(authority: Authority) -> Iterator[Rig]:
-    carrier = transport(ca_file=authority.ca_file)
-    with FcmReceiver(ssl_context=authority.server) as google:
-        yield Rig(channel=ChannelType.FCM, transport=carrier, receiver=google)
-        carrier.close()
-
-
-FCM_CODES = [
-    (404, "UNREGISTERED", DeadAddress),
-    (400, "INVALID_ARGUMENT", Refused),
-    (403, "SENDER_ID_MISMATCH", Refused),
-    (401, "THIRD_PARTY_AUTH_ERROR", ChannelPaused),
-    (429, "QUOTA_EXCEEDED", Retry),
-    (503, "UNAVAILABLE", Retry),
-    (500, "INTERNAL", Retry),
-    (400, "A_CODE_OF_TOMORROW", Refused),
-]
-
-
-@pytest.mark.parametrize(("status", "code", "expected"), FCM_CODES)
-def test_every_code_of_google_asks_for_one_action(fcm: Rig, status: int, code: str, expected: type) -> None:
-    fcm.receiver.misbehave(fcm_error(code, status=status))
-    outcome = fcm.send()
-    assert type(outcome) is expected
-    if isinstance(outcome, Retry):
-        assert outcome.slow_down == (code == "QUOTA_EXCEEDED")
-        assert outcome.may_have_arrived == (status >= 500)
-
-
-def test_one_sign_in_serves_all_messages_to_google(fcm: Rig) -> None:
-    assert all(isinstance(fcm.send(f"m-{n}"), Sent) for n in range(5))
-    assert fcm.receiver.sign_ins == 1
-
-
-def test_a_token_that_google_forgot_is_got_anew(fcm: Rig) -> None:
-    assert isinstance(fcm.send("m-1"), Sent)
-    fcm.receiver.misbehave(fcm_error("", status=401, named="UNAUTHENTICATED"))
-    assert isinstance(fcm.send("m-2"), ChannelPaused)
-    assert isinstance(fcm.send("m-2"), Sent)
-    assert fcm.receiver.sign_ins == 2
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (Respond(status=400, body=b'{"error":"invalid_grant"}'), ChannelPaused),
-        (Respond(status=401, body=b'{"error":"invalid_client"}'), ChannelPaused),
-        (Respond(status=429), Retry),
-        (Respond(status=503), Retry),
-        (Respond(status=200, body=b"not json"), Retry),
-    ],
-)
-def test_a_sign_in_that_fails_has_sent_nothing(fcm: Rig, answer: Respond, expected: type) -> None:
-    fcm.receiver.at_the_door.append(answer)
-    outcome = fcm.send()
-    assert type(outcome) is expected
-    assert not outcome.may_have_arrived
-    assert fcm.receiver.requests == 0
-    assert isinstance(fcm.send(), Sent)
-
-
-def test_many_messages_share_one_connection(apns: Rig, authority: Authority) -> None:
-    patient = HttpTransport(guard=AddressGuard(allow_private=True), ca_file=authority.ca_file)
-    rig = replace(apns, transport=patient)
-    apns.receiver.misbehave(*[Slow(seconds=0.2)] * 50)
-    with ThreadPoolExecutor(50) as pool:
-        outcomes = list(pool.map(lambda n: rig.send(f"m-{n}"), range(50)))
-    patient.close()
-    assert all(isinstance(outcome, Sent) for outcome in outcomes)
-    assert apns.receiver.connections == 1
 
 
 def test_a_paused_channel_names_only_the_origin_that_refused() -> None:

@@ -14,8 +14,9 @@ from offers.push import ChannelType
 from offers.push_apns import ApnsSender
 from offers.push_fcm import FcmSender
 from offers.push_http import HttpTransport
+from offers.push_tables import push_apps
 from offers.ssrf import AddressGuard
-from offers.tables import channels, push_apps
+from offers.tables import channels
 from tests.support.certificates import Authority
 from tests.support.providers import ApnsReceiver, FcmReceiver, fcm_error, pem
 from tests.support.receivers import Respond

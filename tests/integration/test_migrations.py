@@ -11,7 +11,9 @@ from alembic.migration import MigrationContext
 
 import lbs.tables
 import offers.claim_tables
+import offers.push_tables
 import offers.tables
+import offers.webhook_tables
 from geofences.tables import metadata
 from lbs.connections import sqlalchemy_url
 from migrations import SCHEMAS, downgrade, include_name, include_object, upgrade
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.servers
 
 PUBLIC = {"options": "-c search_path=public"}
 
-REGISTERED = (lbs.tables, offers.tables, offers.claim_tables)
+REGISTERED = (lbs.tables, offers.tables, offers.claim_tables, offers.webhook_tables, offers.push_tables)
 """Importing them puts their tables into the metadata."""
 
 

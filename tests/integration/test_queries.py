@@ -35,6 +35,7 @@ PARAMETERS: dict[str, Any] = {
     "first_room": 32, "states": ["sent"], "reasons": ["gone"], "unknown": [False], "attempts_each": [1],
     "delivered": [AT], "displayed": [AT], "opened": [None], "dismissed": [None], "by": "total", "channel": "webpush",
     "old_since": datetime.now(UTC) - timedelta(days=1), "old_before": datetime.now(UTC),
+    "webhook_id": 1, "silent_for": "1min", "types": ["visit.*"], "kept_since": AT,
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",
@@ -76,6 +77,12 @@ USES = {
     ("offers", "forget_notifications"): "ix_notifications_device_id_inbox_seq",
     ("lbs", "events_waiting"): "shard_seq_idx",
     ("lbs", "messages_waiting"): "ix_notifications_due",
+    ("offers", "webhooks_due"): "ix_webhook_events_webhook_id_due_at_seq",
+    ("offers", "due_webhook_events"): "ix_webhook_events_webhook_id_device_id_seq",
+    ("offers", "visits_to_tell"): "tenant_id_device_id_at_idx",
+    ("offers", "decisions_to_tell"): "device_id_decided_at_idx",
+    ("offers", "redemptions_to_tell"): "pk_redemptions",
+    ("offers", "webhook_lag"): "pk_webhook_events",
 }
 AS_API = {
     ("offers", "inbox"),
@@ -96,6 +103,7 @@ AS_API = {
     ("offers", "zones_of_places"),
     ("offers", "message_counts"),
     ("offers", "funnel"),
+    ("offers", "tell_again"),
 }
 BLOCKS = [(package, name) for package in ("geofences", "offers") for name in queries(package)]
 BLOCKS += [("lbs", name) for name in ("events_waiting", "messages_waiting", "dead_letters")]

@@ -101,6 +101,10 @@ GET    /v1/webhooks                               yes    .    .      .     .    
 GET    /v1/webhooks/{webhook_id}                  yes    .    .      .     .        .        .       .       yes      .
 PUT    /v1/webhooks/{webhook_id}                  yes    .    .      .     .        .        .       .       yes      .
 DELETE /v1/webhooks/{webhook_id}                  yes    .    .      .     .        .        .       .       yes      .
+POST   /v1/webhooks/{webhook_id}/rotate-secret    yes    .    .      .     .        .        .       .       yes      .
+POST   /v1/webhooks/{webhook_id}/replay           yes    .    .      .     .        .        .       .       yes      .
+POST   /v1/webhooks/{webhook_id}/test             yes    .    .      .     .        .        .       .       yes      .
+GET    /v1/webhooks/{webhook_id}/attempts         yes    .    .      .     .        .        .       .       yes      .
 POST   /v1/keys                                   yes    .    .      .     .        .        .       .       yes      .
 GET    /v1/keys                                   yes    .    .      .     .        .        .       .       yes      .
 DELETE /v1/keys/{key_id}                          yes    .    .      .     .        .        .       .       yes      .

@@ -49,6 +49,7 @@ USES = {
     "stores_page": ANY_INDEX,
     "fences_page": ANY_INDEX,
     "erase_notifications": "ix_notifications_device_id_inbox_seq",
+    "erase_webhook_events": "ix_webhook_events_webhook_id_device_id_seq",
     "erase_events": "tenant_id_device_id_at_idx",
     "erase_visits": "ix_visits_tenant_id_device_id_entered_at",
     "erase_positions": "device_id_recorded_at_idx",

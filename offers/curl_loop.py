@@ -1,6 +1,6 @@
 """libcurl's multi interface in a thread of its own: many requests at once, over few connections.
 
-The thread waits for libcurl's sockets and timers, and for new requests, which come in through a queue.
+The thread waits for libcurl's sockets and timers, and for work, which comes in through a queue and begins exchanges.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ CONNECTION_AGE_S: Final = 60
 """A connection that was idle for longer is not used again: middle boxes forget such connections without a word."""
 IDLE_CONNECTIONS: Final = 256
 IDLE_HANDLES: Final = 512
+AT_ONCE: Final = 16
 CONNECTIONS: Final = 512
 """At once, to all hosts: select(2) knows no file above 1,024."""
 _LONGEST_WAIT_S: Final = 1.0
@@ -71,7 +72,7 @@ class Exchange:
 
 
 class CurlLoop:
-    """Starts with the first exchange; `close` ends it. Safe to share between threads."""
+    """Starts with the first work; `close` ends it. `call_soon` and `close` are for any thread, `begin` for its own."""
 
     def __init__(
         self,
@@ -105,30 +106,44 @@ class CurlLoop:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._new: deque[Exchange] = deque()
+        self._ended = False
+        self._asleep = False
+        self._soon: deque[Callable[[], None]] = deque()
+        self._multi: pycurl.CurlMulti | None = None
         self._wake_in: socket.socket | None = None
         self._idle: list[_Handle] = []
         self._busy: dict[pycurl.Curl, _Handle] = {}
 
-    def start(self, exchange: Exchange) -> None:
-        """Begin an exchange; one that comes after the end is CLOSED at once."""
+    def call_soon(self, work: Callable[[], None]) -> None:
+        """Have `work` done in the loop's thread, from where it may `begin` exchanges."""
         with self._lock:
-            closed = self._closed
-            if not closed:
-                self._new.append(exchange)
-                if self._thread is None:
-                    wake_out, self._wake_in = socket.socketpair()
-                    for end in (wake_out, self._wake_in):
-                        end.setblocking(False)
-                    self._thread = threading.Thread(target=self._run, args=(wake_out,), name="push-http", daemon=True)
-                    self._thread.start()
-        if closed:
+            self._soon.append(work)
+            if self._thread is None and not self._closed:
+                wake_out, self._wake_in = socket.socketpair()
+                for end in (wake_out, self._wake_in):
+                    end.setblocking(False)
+                self._thread = threading.Thread(target=self._run, args=(wake_out,), name="push-http", daemon=True)
+                self._thread.start()
+            asleep, self._asleep = self._asleep, False
+            nobody = self._thread is None or self._ended
+        if asleep:
+            self._wake()
+        if nobody:
+            self._do_soon()
+
+    def begin(self, exchange: Exchange) -> None:
+        """Begin an exchange, in the loop's thread; one that comes after the end is CLOSED at once."""
+        if self._multi is None:
             exchange.failure = Failure.CLOSED
             exchange.then(exchange)
-        elif threading.current_thread() is not self._thread:
-            self._wake()
+            return
+        handle = self._idle.pop() if self._idle else _Handle(self.guard, self._static)
+        handle.prepare(exchange)
+        self._busy[handle.curl] = handle
+        self._multi.add_handle(handle.curl)
 
     def close(self) -> None:
+        """End the thread; what is under way is LOST, what comes later CLOSED."""
         with self._lock:
             if self._closed:
                 return
@@ -151,39 +166,47 @@ class CurlLoop:
         multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, self._connections_per_host)
         multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, CONNECTIONS)
         multi.setopt(pycurl.M_MAXCONNECTS, IDLE_CONNECTIONS)
+        self._multi = multi
         with wake_out:
             while not self._closed:
-                self._begin_new(multi)
+                self._do_soon(at_most=AT_ONCE)
                 multi.perform()
                 self._end_done(multi)
-                if not self._new:
-                    self._wait(multi, wake_out)
+                self._wait(multi, wake_out)
+            self._multi = None
             for handle in [*self._busy.values()]:
                 multi.remove_handle(handle.curl)
                 self._end(handle, Failure.LOST, "stopping")
             for handle in self._idle:
                 handle.curl.close()
             multi.close()
-        while self._new:
-            exchange = self._new.popleft()
-            exchange.failure = Failure.CLOSED
-            exchange.then(exchange)
+        with self._lock:
+            self._ended = True
+        self._do_soon()
 
-    def _begin_new(self, multi: pycurl.CurlMulti) -> None:
-        while self._new:
-            handle = self._idle.pop() if self._idle else _Handle(self.guard, self._static)
-            handle.prepare(self._new.popleft())
-            self._busy[handle.curl] = handle
-            multi.add_handle(handle.curl)
+    def _do_soon(self, at_most: int = 2**31) -> None:
+        """Work that was brought: a few at a time, so that sockets do not wait for long."""
+        while at_most > 0:
+            try:
+                work = self._soon.popleft()
+            except IndexError:
+                return
+            work()
+            at_most -= 1
 
     def _wait(self, multi: pycurl.CurlMulti, wake_out: socket.socket) -> None:
-        """Until a socket or a timer of libcurl's is due, or somebody brings a new exchange."""
+        """Until a socket or a timer of libcurl's is due, or somebody brings work."""
+        with self._lock:
+            if self._soon or self._closed:
+                return
+            self._asleep = True
         reads, writes, _ = multi.fdset()
         timer_ms = multi.timeout()
         wait_s = _LONGEST_WAIT_S if timer_ms < 0 else min(_LONGEST_WAIT_S, timer_ms / 1000)
         if self._busy and not reads and not writes:
             wait_s = min(wait_s, _RESOLVER_POLL_S)  # names are looked up in threads of libcurl's own
         ready, _, _ = select.select([wake_out, *reads], writes, [], wait_s)
+        self._asleep = False
         if wake_out in ready:
             with contextlib.suppress(BlockingIOError):
                 wake_out.recv(65536)

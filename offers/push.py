@@ -161,9 +161,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Its first bytes, a few thousand at most."""
 
     def header(self, name: str) -> str | None:
-        """The value of a header, which is seldom asked for."""
-        found = re.search(rb"\r\n" + re.escape(name.encode()) + rb":[ \t]*([^\r]*)", self.head, re.IGNORECASE)
-        return None if found is None else found[1].decode("latin-1").strip()
+        """The value of the first header of that name, which is given in lower case."""
+        at = self.head.lower().find(b"\r\n%b:" % name.encode())
+        if at < 0:
+            return None
+        start = at + len(name) + 3
+        end = self.head.find(b"\r\n", start)
+        return self.head[start : end if end >= 0 else None].decode("latin-1").strip()
 
     def __repr__(self) -> str:
         return f"Answer(status={self.status}, origin={self.origin!r})"

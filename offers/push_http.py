@@ -79,7 +79,7 @@ class HttpTransport:
 
         What the conversation raises itself reaches `done` as a Retry of the reason `sender_broken`.
         """
-        self._go_on(conversation, None, done)
+        self._loop.call_soon(lambda: self._go_on(conversation, None, done))
 
     def hold(self, conversation: Conversation) -> Outcome:
         """Hold a conversation to its end and return the outcome."""
@@ -106,7 +106,8 @@ class HttpTransport:
             found.append(answer)
             came.set()
 
-        self._post(Request(url=url, headers=dict(headers), body=body), then)
+        request = Request(url=url, headers=dict(headers), body=body)
+        self._loop.call_soon(lambda: self._post(request, then))
         came.wait()
         return found[0]
 
@@ -149,7 +150,7 @@ class HttpTransport:
 
         headers = [f"{name}: {value}" for name, value in request.headers.items()]
         headers.append("Expect:")  # libcurl would ask before it sends more than a megabyte
-        self._loop.start(
+        self._loop.begin(
             Exchange(url=target.url, plain=target.plain, headers=headers, sent=request.body, then=finished)
         )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -65,6 +65,11 @@ def parse_secret(text: Any) -> bytes:
     """
     if not isinstance(text, str):
         raise InvalidSubscriptionError("a webhook secret must be text")
+    return _key_in(text)
+
+
+@lru_cache(maxsize=1_000)
+def _key_in(text: str) -> bytes:
     encoded = text.removeprefix(SECRET_PREFIX).rstrip("=")
     try:
         secret = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
@@ -81,7 +86,7 @@ def sign(secrets: Sequence[bytes], *, message_id: str, timestamp_s: int, body: b
     Signed is `message_id.timestamp_s.body`; neither of the first two may contain a full stop.
     """
     signed = b".".join((message_id.encode(), str(timestamp_s).encode(), body))
-    digests = (hmac.new(secret, signed, hashlib.sha256).digest() for secret in secrets)
+    digests = (hmac.digest(secret, signed, "sha256") for secret in secrets)
     return " ".join(f"v1,{base64.b64encode(digest).decode('ascii')}" for digest in digests)
 
 
@@ -116,13 +121,13 @@ def _body(message: Message, *, now: datetime) -> bytes:
     return msgspec.json.encode(
         {
             "type": EVENT_TYPE,
-            "timestamp": (message.created_at or now).isoformat(),
+            "timestamp": message.created_at or now,
             "data": {
                 "id": message.message_id,
                 "title": message.title,
                 "body": message.body,
                 "data": message.data,
-                "expires_at": message.expires_at.isoformat(),
+                "expires_at": message.expires_at,
             },
         },
         enc_hook=dict,  # a read-only mapping is written as an object

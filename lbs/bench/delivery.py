@@ -11,9 +11,9 @@ import gc
 import json
 import logging
 import os
-import queue
 import subprocess
 import sys
+import threading
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -202,15 +202,26 @@ def _send(channel: Channel, told: Sequence[Message], *, ca_file: str) -> Cost:
         ca_file=Path(ca_file) if ca_file else None,
         total_timeout_s=60,
     )
-    came: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
     outcomes: list[Outcome] = []
+    waiting = iter(told)
+    over = threading.Event()
+
+    def start() -> None:
+        """One ends, the next begins: so many are under way all the time."""
+        message = next(waiting, None)
+        if message is not None:
+            transport.start(channel.sender.attempt(message, channel.address, now=_time_of(message)), ended)
+
+    def ended(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        if len(outcomes) == len(told):
+            over.set()
+        start()
 
     def work() -> None:
-        for order, message in enumerate(told):
-            if order >= IN_FLIGHT:
-                outcomes.append(came.get())
-            transport.start(channel.sender.attempt(message, channel.address, now=_time_of(message)), came.put)
-        outcomes.extend(came.get() for _ in range(min(IN_FLIGHT, len(told))))
+        for _ in range(IN_FLIGHT):
+            start()
+        over.wait()
 
     cost = cost_of(len(told), work)
     transport.close()

@@ -153,12 +153,12 @@ def test_repeats_send_the_same_bytes() -> None:
     assert first == second
     assert json.loads(first) == {
         "type": "offer.notification",
-        "timestamp": "2026-05-01T12:00:00+00:00",
+        "timestamp": "2026-05-01T12:00:00Z",
         "data": {
             "id": "m-1",
             "title": "Half price",
             "body": "until noon",
             "data": {"n": 1},
-            "expires_at": "2026-05-01T13:00:00+00:00",
+            "expires_at": "2026-05-01T13:00:00Z",
         },
     }

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     webpush_contact: Annotated[str, Field(description="Whom a push service writes to: mailto: or https: URL.")] = (
         "mailto:operator@example.org"
     )
+    push: Annotated[
+        Literal["providers", "log"], Field(description="Whether messages reach phones, or only the log.")
+    ] = "providers"
     apns_url: Annotated[str, Field(description="Where Apple's push service is.")] = "https://api.push.apple.com"
     apns_sandbox_url: Annotated[str, Field(description="The same for apps added with --sandbox.")] = (
         "https://api.sandbox.push.apple.com"

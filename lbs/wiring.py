@@ -19,6 +19,7 @@ from offers.decider import Decider
 from offers.events_out import WEBHOOKS_AT_ONCE, EventsOut
 from offers.push import ChannelType
 from offers.push_apns import ApnsSender
+from offers.push_development import LogSender
 from offers.push_fcm import FcmSender
 from offers.push_http import HttpTransport
 from offers.push_webhook import WebhookSender
@@ -71,6 +72,8 @@ def transport(settings: Settings) -> HttpTransport:
 
 def senders(settings: Settings, carrier: HttpTransport) -> dict[ChannelType, PushSender]:
     """A sender for each channel that needs one; the inbox is Postgres itself."""
+    if settings.push == "log":
+        return {channel: LogSender(channel) for channel in ChannelType if channel is not ChannelType.INBOX}
     return {
         ChannelType.WEBPUSH: WebPushSender(
             key=vapid_key(settings), contact=settings.webpush_contact, origin=carrier.origin
@@ -99,6 +102,8 @@ def worker(settings: Settings, beat: Callable[[], None]) -> Together:
         on_decided=metrics.decided,
         on_finished=metrics.finished,
     )
+    if settings.push == "log":
+        return Together(deciding)  # events wait for their webhooks, which are somebody else's
     telling = EventsOut(
         # a connection for each webhook that is told of something, and one to look and one to listen
         database=database(settings, Role.SYSTEM, pool_size=WEBHOOKS_AT_ONCE),

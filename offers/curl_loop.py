@@ -42,6 +42,7 @@ class Failure(StrEnum):
     CONNECT_TIMEOUT = "connect_timeout"
     FORBIDDEN = "forbidden"
     TIMEOUT = "timeout"
+    TOO_LATE = "too_late"
     LOST = "lost"
     CLOSED = "closed"
 
@@ -63,6 +64,8 @@ class Exchange:
     headers: Sequence[str] = field(repr=False)
     sent: bytes = field(repr=False)
     then: Callable[[Exchange], None] = field(repr=False)
+    may_send: Callable[[], bool] = field(repr=False)
+    """Asked in the loop's thread when there is a connection and nothing has left yet: it may have waited for one."""
     status: int = 0
     head: bytes = field(default=b"", repr=False)
     body: bytes = field(default=b"", repr=False)
@@ -223,6 +226,7 @@ class _Handle:
         for option, value in static:
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+        self.curl.setopt(pycurl.PREREQFUNCTION, self._about_to_send)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._write)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
 
@@ -257,6 +261,8 @@ class _Handle:
             if self._forbidden:
                 return Failure.FORBIDDEN, self._forbidden
             return Failure.NOT_CONNECTED, _NOT_CONNECTED[code]
+        if code == pycurl.E_ABORTED_BY_CALLBACK:
+            return Failure.TOO_LATE, ""
         if code == pycurl.E_OPERATION_TIMEDOUT:
             left = self.curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
             return (Failure.TIMEOUT if left else Failure.CONNECT_TIMEOUT), "timeout"
@@ -268,6 +274,10 @@ class _Handle:
             return 0  # ends the transfer: an answer need not be long
         exchange.body += chunk
         return None
+
+    def _about_to_send(self, *_connection: object) -> int:
+        assert self._exchange is not None  # only a busy handle sends
+        return int(pycurl.PREREQFUNC_OK if self._exchange.may_send() else pycurl.PREREQFUNC_ABORT)
 
     def _open(self, _purpose: int, address: tuple[int, int, int, tuple[Any, ...]]) -> socket.socket | int:
         """Asked by libcurl for a socket to an address: the last moment to say no, and nobody can change it any more."""

@@ -29,6 +29,7 @@ from offers.messages import to_message
 from offers.model import CampaignStatus, NotificationState, ReservationState
 from offers.pacing import is_paced, lock_rates, put_back, take_slot
 from offers.push import (
+    TOO_LATE,
     Address,
     ChannelPaused,
     ChannelType,
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
 
 LEASE = timedelta(seconds=60)
 """Longer than any attempt may take: connect, write and read time limits together."""
+LONGEST_LEASE = 2 * LEASE
+"""A lease that ends later was taken by a clock that ran ahead, and its worker is not waited for; clocks of workers may
+differ by what is left of it."""
 PAUSE = timedelta(seconds=60)
 """How long a message waits whose provider refuses our credentials before it asks again."""
 PARKED_AT_MOST = 20
@@ -177,7 +181,7 @@ class Claims:
                     continue
                 self._lanes.leave(message.lane)
                 if slot is None:
-                    claimed.append(replace(message, unsendable=(NotificationState.EXPIRED, "too_late")))
+                    claimed.append(replace(message, unsendable=(NotificationState.EXPIRED, TOO_LATE)))
                 else:
                     parked.append((row.notification_id, slot))
             put_back(connection, parked, rates)
@@ -193,7 +197,7 @@ class Claims:
 
 def reclaim(connection: sa.Connection, *, now: datetime) -> int:
     """Queues again what workers left behind that are gone; answers how many."""
-    return connection.execute(queries("offers")["reclaim"], {"now": now}).rowcount
+    return connection.execute(queries("offers")["reclaim"], {"now": now, "longest": now + LONGEST_LEASE}).rowcount
 
 
 def _claimed(row: Any, known: Known, now: datetime, unseal: Callable[[bytes], bytes]) -> Claimed:
@@ -222,7 +226,7 @@ def _why_not(row: Any, known: Known, now: datetime) -> tuple[NotificationState, 
     """Asks again, because the world may have moved on since the decision."""
     state = NotificationState
     if row.expires_at <= now:
-        return state.EXPIRED, "too_late"
+        return state.EXPIRED, TOO_LATE
     if row.decision_id is not None and (over := _over(row, known.schedule, now)) is not None:
         return over
     if not row.push_consent:
@@ -280,6 +284,8 @@ def judge(claimed: Claimed, outcome: Outcome, *, now: datetime, jitter: float) -
             # a webhook's 2xx is its receiver's word; a push service only takes the message over
             arrived = claimed.channel is ChannelType.WEBHOOK
             return Finished(claimed=claimed, state=state.DELIVERED if arrived else state.SENT, reason=None)
+        case Retry(reason=reason) if reason == TOO_LATE:
+            return Finished(claimed=claimed, state=state.EXPIRED, reason=reason)
         case Retry() | Unknown():
             again = next_attempt_at(
                 claimed.attempts, now=now, expires_at=claimed.expires_at, after_s=outcome.after_s, jitter=jitter

@@ -104,7 +104,7 @@ WHERE notification_id = ANY(CAST(:notification_ids AS bigint[])) AND state = 'se
 -- the worker that took these is gone: nobody knows whether they were sent, so they go again with the same id
 UPDATE offers.notifications
 SET state = 'queued', outcome_unknown = true, lease_until = NULL
-WHERE state = 'sending' AND lease_until < :now
+WHERE state = 'sending' AND (lease_until < :now OR lease_until > :longest)
 
 -- name: finish
 -- only the attempt that was made may end it: a worker that lost its lease changes nothing

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+TOO_LATE: Final = "too_late"
+"""The reason of what ended before it could be sent."""
 
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 

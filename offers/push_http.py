@@ -17,7 +17,7 @@ import certifi
 
 from offers.curl_loop import CurlLoop, Exchange, Failure
 from offers.errors import ForbiddenAddressError
-from offers.push import Answer, Failed, Refused, Request, Retry, Unknown
+from offers.push import TOO_LATE, Answer, Failed, Refused, Request, Retry, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,10 +35,15 @@ _FAILURES: Final[Mapping[Failure, Callable[[str], Failed]]] = {
     Failure.CONNECT_TIMEOUT: lambda detail: Retry(reason="connect_timeout", detail=detail),
     Failure.CLOSED: lambda detail: Retry(reason="stopping", detail=detail),
     Failure.FORBIDDEN: lambda detail: Refused(reason="forbidden_address", detail=detail),
+    Failure.TOO_LATE: lambda detail: Retry(reason=TOO_LATE, detail=detail),
     Failure.TIMEOUT: lambda detail: Unknown(reason="timeout", detail=detail),
     # Garbage, or closed without a word: after a failed write a reset looks like this, too, so the two share a reason.
     Failure.LOST: lambda detail: Unknown(reason="connection_lost", detail=detail),
 }
+
+
+def _always() -> bool:
+    return True
 
 
 class HttpTransport:
@@ -74,12 +79,16 @@ class HttpTransport:
         """Return scheme, host and port of a URL as it would be called; ForbiddenAddressError if it would not be."""
         return self._target(url).origin
 
-    def start(self, conversation: Conversation, done: Callable[[Outcome], None]) -> None:
+    def start(
+        self, conversation: Conversation, done: Callable[[Outcome], None], *, may_send: Callable[[], bool] = _always
+    ) -> None:
         """Hold a conversation; `done` gets its outcome, in the transport's thread. Returns at once.
 
-        What the conversation raises itself reaches `done` as a Retry of the reason `sender_broken`.
+        `may_send` is asked in that thread when a request is about to leave, however long it waited for a connection: a
+        False ends it as a Retry of the reason TOO_LATE. What the conversation raises itself reaches `done` as a Retry
+        of the reason `sender_broken`.
         """
-        self._go_on(conversation, None, done)
+        self._go_on(conversation, None, done, may_send)
 
     def hold(self, conversation: Conversation) -> Outcome:
         """Hold a conversation to its end and return the outcome."""
@@ -106,7 +115,7 @@ class HttpTransport:
             found.append(answer)
             came.set()
 
-        self._post(Request(url=url, headers=dict(headers), body=body), then)
+        self._post(Request(url=url, headers=dict(headers), body=body), then, _always)
         came.wait()
         return found[0]
 
@@ -115,7 +124,11 @@ class HttpTransport:
         self._loop.close()
 
     def _go_on(
-        self, conversation: Conversation, answer: Answer | Failed | None, done: Callable[[Outcome], None]
+        self,
+        conversation: Conversation,
+        answer: Answer | Failed | None,
+        done: Callable[[Outcome], None],
+        may_send: Callable[[], bool],
     ) -> None:
         try:
             request = next(conversation) if answer is None else conversation.send(answer)
@@ -125,9 +138,9 @@ class HttpTransport:
             # its kind must do: the text could show an address
             done(Retry(reason="sender_broken", detail=type(error).__name__, may_have_arrived=True))
         else:
-            self._post(request, lambda answered: self._go_on(conversation, answered, done))
+            self._post(request, lambda answered: self._go_on(conversation, answered, done, may_send), may_send)
 
-    def _post(self, request: Request, then: Callable[[Answer | Failed], None]) -> None:
+    def _post(self, request: Request, then: Callable[[Answer | Failed], None], may_send: Callable[[], bool]) -> None:
         try:
             target = self._target(request.url)
         except ForbiddenAddressError as error:
@@ -150,7 +163,14 @@ class HttpTransport:
         headers = [f"{name}: {value}" for name, value in request.headers.items()]
         headers.append("Expect:")  # libcurl would ask before it sends more than a megabyte
         self._loop.start(
-            Exchange(url=target.url, plain=target.plain, headers=headers, sent=request.body, then=finished)
+            Exchange(
+                url=target.url,
+                plain=target.plain,
+                headers=headers,
+                sent=request.body,
+                then=finished,
+                may_send=may_send,
+            )
         )
 
     def _target(self, url: str) -> _Target:

@@ -166,7 +166,11 @@ class Worker:
         def done(outcome: Outcome) -> None:
             self._results.put((claimed, outcome))
 
-        self._transport.start(sender.attempt(claimed.message, claimed.address, now=self._now()), done)
+        def may_send() -> bool:
+            return self._now() < claimed.expires_at
+
+        conversation = sender.attempt(claimed.message, claimed.address, now=self._now())
+        self._transport.start(conversation, done, may_send=may_send)
 
     def _judge(self, claimed: Claimed, outcome: Outcome) -> Finished:
         """What an attempt came to, for its message and for its lane."""

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def own_redis(*options: str) -> Iterator[str]:
-    """Its URL, until the block ends; `options` as on its command line."""
-    port = choose_port(None)
+def own_redis(*options: str, port: int | None = None) -> Iterator[str]:
+    """Its URL, until the block ends, which is its death; `options` as on its command line."""
+    port = choose_port(port)
     command = [str(find_redis()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--logfile", "/dev/null"]
     command += options
     with subprocess.Popen(command) as process:

@@ -22,7 +22,8 @@ def own_redis(*options: str, port: int | None = None) -> Iterator[str]:
     port = choose_port(port)
     command = [str(find_redis()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--logfile", "/dev/null"]
     command += options
-    with subprocess.Popen(command) as process:
+    # Python ignores SIGXFSZ, and so does the child then: a file that may not grow is an error, as a full disk is
+    with subprocess.Popen(command, restore_signals=False) as process:
         try:
             with redis.Redis(port=port) as client:
                 _wait(client)

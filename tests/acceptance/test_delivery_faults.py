@@ -44,8 +44,10 @@ from tests.support.road import HELSINKI, MovableClock, Road, open_road, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from lbs.settings import Settings
+    from offers.push import PushSender
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -60,11 +62,16 @@ LEDGER = (
 
 @contextmanager
 def sending_road(
-    database_url: str, redis_url: str, prefix: str, *, now: Callable[[], object] = clock.now, **transport: int
+    database_url: str,
+    redis_url: str,
+    prefix: str,
+    *,
+    now: Callable[[], datetime] = clock.now,
+    connections_per_host: int = 32,
 ) -> Iterator[Road]:
     """A road whose worker sends webhooks and Web Push."""
-    carrier = HttpTransport(guard=AddressGuard(allow_private=True), **transport)
-    senders = {
+    carrier = HttpTransport(guard=AddressGuard(allow_private=True), connections_per_host=connections_per_host)
+    senders: dict[ChannelType, PushSender] = {
         ChannelType.WEBPUSH: WebPushSender(key=VAPID, contact="mailto:test@example.org", origin=carrier.origin),
         ChannelType.WEBHOOK: WebhookSender(),
     }

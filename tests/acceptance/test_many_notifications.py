@@ -258,7 +258,7 @@ def test_every_message_ends_once_whatever_dies_and_misbehaves(
         took_s = time.monotonic() - began_s
         came = sinks.end()
     with system.connect() as connection:
-        rows = connection.execute(sa.select(notifications)).all()
+        rows: list[Any] = list(connection.execute(sa.select(notifications)))
     system.dispose()
     _tell(came, rows, took_s=took_s, killed=workers.killed)
     _check(came, rows)

@@ -218,8 +218,8 @@ class OverHttp2:
             case h2.events.DataReceived(stream_id=stream_id, data=chunk):
                 self._streams[stream_id][1].extend(chunk)
             case h2.events.StreamEnded(stream_id=stream_id):
-                headers, body = self._streams.pop(stream_id)
-                self._request(stream_id, headers, bytes(body))
+                named, body = self._streams.pop(stream_id)
+                self._request(stream_id, named, bytes(body))
 
     def _request(self, stream_id: int, headers: dict[str, str], body: bytes) -> None:
         if headers[":path"] == "/token":

@@ -214,6 +214,7 @@ def _run(name: str, server_major: int, url: str, *arguments: str | Path) -> None
     done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, found by its place
         [find_client(name, major=server_major), *map(str, arguments[:-1]), f"--dbname={dsn}", str(arguments[-1])],
         env={**os.environ, **password},
+        umask=0o077,  # a dump has everything that there is of people
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -7,10 +7,8 @@ the tenant itself registered.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-import msgspec
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.dialects.postgresql import insert
@@ -20,6 +18,7 @@ from lbs.errors import ForbiddenError
 from lbs.fields import JsonObject, LongText
 from lbs.webhooks import add_webhook, is_registered
 from offers.errors import InvalidSubscriptionError
+from offers.push import hash_of_address
 from offers.push_webpush import Subscription
 from offers.tables import ChannelStatus, channels
 
@@ -84,7 +83,7 @@ def put_channels(
     hashes = []
     for channel in given:
         address = _checked(connection, channel, caller=caller, services=services)
-        digest = blake2b(msgspec.json.encode(address, order="deterministic"), digest_size=32).digest()
+        digest = hash_of_address(address)
         hashes.append((channel.type, digest))
         statement = insert(channels).values(
             tenant_id=caller.tenant_id, device_id=device_id, type=channel.type, address=address, address_hash=digest

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 import structlog
 
-from geofences.errors import LogUnavailableError, NotFoundError
+from geofences.errors import LogFullError, LogUnavailableError, NotFoundError
 from geofences.log import LIVE, Entry, EntryKind, id_after, shard_of
 from geofences.model import DeviceId, TenantId
 from geofences.store import announce, device_id_for
@@ -142,7 +142,7 @@ class Eraser:
             for erasure_id in waiting:
                 self._rewrite_due |= go_on(self._database, self._log, erasure_id, now=self._now()).finished
             self._rewrite()
-        except LogUnavailableError as error:
+        except (LogUnavailableError, LogFullError) as error:
             log.warning("erasure.waits", error=type(error).__name__)
 
     def _rewrite(self) -> None:
@@ -156,7 +156,7 @@ class Eraser:
 def _first_sweep(connection: sa.Connection, position_log: PositionLog, row: Any, now: datetime) -> dict[str, Any]:
     waiting = 0
     # without Redis the engine hears of it later; what it writes until then goes with the last sweep
-    with suppress(LogUnavailableError):
+    with suppress(LogUnavailableError, LogFullError):
         waiting = _positions_waiting(connection, position_log, row)
         _tell_engine(position_log, row, now)
     counts = _sweep(connection, row)
@@ -198,8 +198,10 @@ def _sweep(connection: sa.Connection, row: Any) -> dict[str, int]:
             "written": b"i=%d\n" % row.device_id,
         },
     }
-    changed = {table: connection.execute(block(f"unname_{table}"), who).rowcount for table in KEPT_WITHOUT_DEVICE}
-    for table in STEPS:
+    # messages before reservations, in which order a worker that finishes messages takes them
+    changed = {"notifications": connection.execute(block("erase_notifications"), who).rowcount}
+    changed |= {table: connection.execute(block(f"unname_{table}"), who).rowcount for table in KEPT_WITHOUT_DEVICE}
+    for table in STEPS[1:]:
         changed[table] = connection.execute(block(f"erase_{table}"), who | more.get(table, {})).rowcount
     return changed
 

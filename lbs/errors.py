@@ -107,6 +107,7 @@ ANSWERS: Final[dict[type[Exception], Answer]] = {
     geofences.LostShardError: Answer(500, "internal", "Internal error"),
     offers.ForbiddenAddressError: Answer(422, "forbidden-address", "An address that may not be called"),
     offers.InvalidSubscriptionError: Answer(422, "invalid-channel", "The channel's address is malformed"),
+    offers.InvalidCredentialsError: Answer(422, "invalid-credentials", "The credentials cannot be used"),
     offers.InvalidHoursError: Answer(422, "invalid-opening-hours", "The opening hours cannot be read"),
     offers.InvalidScheduleError: Answer(422, "invalid-schedule", "The campaign windows cannot be read"),
     offers.InvalidCampaignError: Answer(422, "invalid-campaign", "The campaign contradicts itself or what exists"),

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from geofences.errors import ConflictError, NotFoundError
+from offers.push import ChannelType, hash_of_address
 from offers.push_webhook import SECRET_PREFIX
-from offers.tables import webhooks
+from offers.tables import channels, webhooks
 from offers.webhook_queue import forget_waiting, go_on, tell_again
 
 if TYPE_CHECKING:
@@ -106,12 +107,25 @@ def replace_webhook(
     wanted = list(before.events) if events is None else _once(events)
     changed = sa.update(webhooks).where(_is(tenant_id, webhook_id)).values(url=url, events=wanted, paused_reason=None)
     webhook = _webhook(connection.execute(changed.returning(webhooks)).one())
+    if url != before.url:
+        move_channels(connection, tenant_id=tenant_id, url=before.url, to=url)
     if since is None:
         go_on(connection, webhook_id=webhook_id, types=wanted)
     else:
         forget_waiting(connection, webhook_id=webhook_id)
         tell_again(connection, tenant_id=tenant_id, webhook_id=webhook_id, since=since, until=until, types=wanted)
     return webhook
+
+
+def move_channels(connection: sa.Connection, *, tenant_id: TenantId, url: str, to: str) -> None:
+    """Devices that were reached at one URL are reached at the other."""
+    address = {"url": to}
+    theirs = sa.and_(
+        channels.c.tenant_id == tenant_id,
+        channels.c.type == ChannelType.WEBHOOK,
+        channels.c.address["url"].astext == url,
+    )
+    connection.execute(sa.update(channels).where(theirs).values(address=address, address_hash=hash_of_address(address)))
 
 
 def rotate_secret(

@@ -16,6 +16,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import pycurl
+import structlog
 
 from offers.errors import ForbiddenAddressError
 
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
 
     from offers.ssrf import AddressGuard
 
+log = structlog.get_logger(__name__)
+
 MAX_BODY_BYTES: Final = 4096
 CONNECTION_AGE_S: Final = 60
 """A connection that was idle for longer is not used again: middle boxes forget such connections without a word."""
 IDLE_CONNECTIONS: Final = 256
 IDLE_HANDLES: Final = 512
 AT_ONCE: Final = 16
-CONNECTIONS: Final = 512
+CONNECTIONS: Final = 256
 """At once, to all hosts: select(2) knows no file above 1,024."""
 _LONGEST_WAIT_S: Final = 1.0
 _RESOLVER_POLL_S: Final = 0.01
@@ -43,7 +46,9 @@ class Failure(StrEnum):
     CONNECT_TIMEOUT = "connect_timeout"
     FORBIDDEN = "forbidden"
     TIMEOUT = "timeout"
+    TOO_LATE = "too_late"
     LOST = "lost"
+    BROKEN = "broken"
     CLOSED = "closed"
 
 
@@ -64,6 +69,8 @@ class Exchange:
     headers: Sequence[str] = field(repr=False)
     sent: bytes = field(repr=False)
     then: Callable[[Exchange], None] = field(repr=False)
+    may_send: Callable[[], bool] = field(repr=False)
+    """Asked in the loop's thread when there is a connection and nothing has left yet: it may have waited for one."""
     status: int = 0
     head: bytes = field(default=b"", repr=False)
     body: bytes = field(default=b"", repr=False)
@@ -106,8 +113,8 @@ class CurlLoop:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._ended = False
         self._asleep = False
+        self._opened: list[socket.socket] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._multi: pycurl.CurlMulti | None = None
         self._wake_in: socket.socket | None = None
@@ -115,17 +122,13 @@ class CurlLoop:
         self._busy: dict[pycurl.Curl, _Handle] = {}
 
     def call_soon(self, work: Callable[[], None]) -> None:
-        """Have `work` done in the loop's thread, from where it may `begin` exchanges."""
+        """Have `work`, which raises nothing, done in the loop's thread, from where it may `begin` exchanges."""
         with self._lock:
             self._soon.append(work)
             if self._thread is None and not self._closed:
-                wake_out, self._wake_in = socket.socketpair()
-                for end in (wake_out, self._wake_in):
-                    end.setblocking(False)
-                self._thread = threading.Thread(target=self._run, args=(wake_out,), name="push-http", daemon=True)
-                self._thread.start()
+                self._start()
             asleep, self._asleep = self._asleep, False
-            nobody = self._thread is None or self._ended
+            nobody = self._thread is None
         if asleep:
             self._wake()
         if nobody:
@@ -137,10 +140,15 @@ class CurlLoop:
             exchange.failure = Failure.CLOSED
             exchange.then(exchange)
             return
-        handle = self._idle.pop() if self._idle else _Handle(self.guard, self._static)
-        handle.prepare(exchange)
+        handle = self._idle.pop() if self._idle else _Handle(self.guard, self._static, self._opened)
+        try:
+            handle.prepare(exchange)
+            self._multi.add_handle(handle.curl)
+        except Exception as error:  # noqa: BLE001 - whatever libcurl does not take, its exchange must end
+            exchange.failure, exchange.detail = Failure.BROKEN, type(error).__name__
+            exchange.then(exchange)
+            return
         self._busy[handle.curl] = handle
-        self._multi.add_handle(handle.curl)
 
     def close(self) -> None:
         """End the thread; what is under way is LOST, what comes later CLOSED."""
@@ -152,8 +160,13 @@ class CurlLoop:
         if thread is not None:
             self._wake()
             thread.join()
-            assert self._wake_in is not None
-            self._wake_in.close()
+
+    def _start(self) -> None:
+        wake_out, self._wake_in = socket.socketpair()
+        for end in (wake_out, self._wake_in):
+            end.setblocking(False)
+        self._thread = threading.Thread(target=self._run, args=(wake_out,), name="push-http", daemon=True)
+        self._thread.start()
 
     def _wake(self) -> None:
         assert self._wake_in is not None  # it comes with the thread
@@ -167,22 +180,39 @@ class CurlLoop:
         multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, CONNECTIONS)
         multi.setopt(pycurl.M_MAXCONNECTS, IDLE_CONNECTIONS)
         self._multi = multi
-        with wake_out:
+        try:
             while not self._closed:
                 self._do_soon(at_most=AT_ONCE)
                 multi.perform()
+                while self._opened:
+                    self._opened.pop().close()  # libcurl works with copies of its own
                 self._end_done(multi)
                 self._wait(multi, wake_out)
-            self._multi = None
-            for handle in [*self._busy.values()]:
+        except Exception as error:
+            # its exchanges end, and the next work begins a new thread
+            log.exception("push.loop_broken", error=type(error).__name__)
+        finally:
+            self._end_all(multi, wake_out)
+
+    def _end_all(self, multi: pycurl.CurlMulti, wake_out: socket.socket) -> None:
+        self._multi = None
+        for handle in [*self._busy.values()]:
+            with contextlib.suppress(pycurl.error):
                 multi.remove_handle(handle.curl)
-                self._end(handle, Failure.LOST, "stopping")
-            for handle in self._idle:
-                handle.curl.close()
-            multi.close()
+            self._end(handle, Failure.LOST, "stopping", keep=False)
+        while self._idle:
+            self._idle.pop().curl.close()
+        multi.close()
+        assert self._wake_in is not None
         with self._lock:
-            self._ended = True
-        self._do_soon()
+            self._thread = None
+            self._asleep = False
+            self._wake_in.close()
+            wake_out.close()
+            if self._soon and not self._closed:
+                self._start()
+        if self._closed:
+            self._do_soon()
 
     def _do_soon(self, at_most: int = 2**31) -> None:
         """Work that was brought: a few at a time, so that sockets do not wait for long."""
@@ -223,10 +253,10 @@ class CurlLoop:
                 handle = self._busy[curl]
                 self._end(handle, *handle.failure(code))
 
-    def _end(self, handle: _Handle, failure: Failure | None, detail: str) -> None:
+    def _end(self, handle: _Handle, failure: Failure | None, detail: str, *, keep: bool = True) -> None:
         del self._busy[handle.curl]
         exchange = handle.take(failure, detail)
-        if len(self._idle) < IDLE_HANDLES and not self._closed:
+        if keep and len(self._idle) < IDLE_HANDLES:
             self._idle.append(handle)
         else:
             handle.curl.close()
@@ -236,16 +266,17 @@ class CurlLoop:
 class _Handle:
     """One easy handle, used again and again: only what differs between requests is set anew."""
 
-    def __init__(self, guard: AddressGuard, static: Sequence[tuple[int, Any]]) -> None:
+    def __init__(self, guard: AddressGuard, static: Sequence[tuple[int, Any]], opened: list[socket.socket]) -> None:
         self.curl = pycurl.Curl()
         self._guard = guard
         self._exchange: Exchange | None = None
         self._forbidden = ""
-        self._made: list[socket.socket] = []
+        self._opened = opened
         self._head = BytesIO()
         for option, value in static:
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+        self.curl.setopt(pycurl.PREREQFUNCTION, self._about_to_send)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._write)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
 
@@ -262,8 +293,6 @@ class _Handle:
         exchange = self._exchange
         assert exchange is not None  # a busy handle has one
         self._exchange = None
-        while self._made:
-            self._made.pop().close()  # libcurl works with a copy of its own
         exchange.failure, exchange.detail = failure, detail
         if failure is None:
             exchange.status = self.curl.getinfo(pycurl.RESPONSE_CODE)
@@ -280,6 +309,8 @@ class _Handle:
             if self._forbidden:
                 return Failure.FORBIDDEN, self._forbidden
             return Failure.NOT_CONNECTED, _NOT_CONNECTED[code]
+        if code == pycurl.E_ABORTED_BY_CALLBACK:
+            return Failure.TOO_LATE, ""
         if code == pycurl.E_OPERATION_TIMEDOUT:
             left = self.curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
             return (Failure.TIMEOUT if left else Failure.CONNECT_TIMEOUT), "timeout"
@@ -292,6 +323,10 @@ class _Handle:
         exchange.body += chunk
         return None
 
+    def _about_to_send(self, *_connection: object) -> int:
+        assert self._exchange is not None  # only a busy handle sends
+        return int(pycurl.PREREQFUNC_OK if self._exchange.may_send() else pycurl.PREREQFUNC_ABORT)
+
     def _open(self, _purpose: int, address: tuple[int, int, int, tuple[Any, ...]]) -> socket.socket | int:
         """Asked by libcurl for a socket to an address: the last moment to say no, and nobody can change it any more."""
         family, kind, protocol, where = address
@@ -302,7 +337,7 @@ class _Handle:
             self._forbidden = str(error)
             return int(pycurl.SOCKET_BAD)
         made = socket.socket(family, kind, protocol)
-        self._made.append(made)
+        self._opened.append(made)
         return made
 
 

@@ -47,7 +47,9 @@ BATCH_S: Final = 10.0
 TURN_S: Final = 5.0
 """How long a webhook with much to tell keeps its place before others get theirs."""
 REST_S: Final = 5.0
-"""How long a receiver is left alone by this worker after a batch of which nothing arrived."""
+"""How long a receiver is left alone by this worker after a first batch of which nothing arrived."""
+MAX_REST_S: Final = 300.0
+"""The rest doubles up to this while nothing arrives: receivers that are gone must not hold up those that are not."""
 SILENT_FOR: Final = "2min"
 """A worker that stands still in the middle of a batch loses the webhook to others after so long."""
 
@@ -76,6 +78,7 @@ class EventsOut:
         self._rest_s = rest_s
         self._busy: set[int] = set()
         self._rests_until_s: dict[int, float] = {}
+        self._rested_s: dict[int, float] = {}
         self._failure: BaseException | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -152,8 +155,11 @@ class EventsOut:
         if paused is not None:
             log.warning("webhook.paused", webhook_id=webhook_id, reason=paused)
         if attempts and not any(attempt.delivered for attempt in attempts):
-            self._rests_until_s[webhook_id] = time.monotonic() + self._rest_s
+            rest_s = min(self._rested_s.get(webhook_id, self._rest_s / 2) * 2, MAX_REST_S)
+            self._rested_s[webhook_id] = rest_s
+            self._rests_until_s[webhook_id] = time.monotonic() + rest_s
             return False
+        self._rested_s.pop(webhook_id, None)
         return True
 
     def _send(self, batch: Batch, lanes: ThreadPoolExecutor) -> list[Attempt]:

@@ -1,4 +1,4 @@
-"""How much may be under way at once, and to whom: one lane a provider's app, a push service, a receiver's host.
+"""How much may be under way at once, and to whom: one lane a provider's app, a push service, a tenant's receiving host.
 
 Without lanes one receiver that takes ten seconds to answer would soon have all messages in flight waiting for it. Pure:
 the clock is an argument. A worker has lanes of its own, and asks from its own thread only.
@@ -20,7 +20,7 @@ MAX_PAUSE_S: Final = 300.0
 LANE_SQL: Final = (
     "CASE type"
     " WHEN 'webpush' THEN substring(address ->> 'endpoint' FROM '^[^:]+://[^/?#]+')"
-    " WHEN 'webhook' THEN substring(address ->> 'url' FROM '^[^:]+://[^/?#]+')"
+    " WHEN 'webhook' THEN tenant_id || ' ' || substring(address ->> 'url' FROM '^[^:]+://[^/?#]+')"
     " ELSE type || ' ' || tenant_id || coalesce(' ' || (address ->> 'app'), '') END"
 )
 """The name of the lane of a row of channels."""

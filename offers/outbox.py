@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 import sqlalchemy as sa
+import structlog
 
 from geofences.model import LatLng
 from geofences.sql import queries
@@ -29,6 +30,7 @@ from offers.messages import to_message
 from offers.model import CampaignStatus, NotificationState, ReservationState
 from offers.pacing import is_paced, lock_rates, put_back, take_slot
 from offers.push import (
+    TOO_LATE,
     Address,
     ChannelPaused,
     ChannelType,
@@ -51,8 +53,13 @@ if TYPE_CHECKING:
     from offers.schedule import WindowAnswer
     from offers.windows import Schedule
 
+log = structlog.get_logger(__name__)
+
 LEASE = timedelta(seconds=60)
 """Longer than any attempt may take: connect, write and read time limits together."""
+LONGEST_LEASE = 2 * LEASE
+"""A lease that ends later was taken by a clock that ran ahead, and its worker is not waited for; clocks of workers may
+differ by what is left of it."""
 PAUSE = timedelta(seconds=60)
 """How long a message waits whose provider refuses our credentials before it asks again."""
 PARKED_AT_MOST = 20
@@ -80,6 +87,8 @@ class Claimed:
     address: Address
     unsendable: tuple[NotificationState, str] | None
     """Asked again, it must not be sent any more: the state it ends in, and why."""
+    unreadable: bool = False
+    """What it is sent with does not open under this installation's key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +145,8 @@ class Claims:
         self._unseal = unseal
         self._lanes = lanes
         self._definitions = Definitions()
+        self._entered: list[str] = []
+        """Lanes that the last claim took places in, once for each."""
 
     def claim(self, connection: sa.Connection, *, now: datetime, now_s: float, limit: int) -> list[Claimed]:
         """Takes up to `limit` due messages, oldest first, in the caller's transaction.
@@ -143,6 +154,7 @@ class Claims:
         Those whose campaign's send rate is used up are queued again for their turn, those whose lane is full for any
         later claim. What is to be sent has a place in its lane, which the caller gives back.
         """
+        self._entered = []
         rates = lock_rates(connection, now=now)
         claimed: list[Claimed] = []
         for _ in range(PARKED_AT_MOST):
@@ -167,7 +179,7 @@ class Claims:
                 if until is not None:
                     deferred.append((row.notification_id, until))
                     continue
-                if message.unsendable is None and not self._lanes.enter(message.lane, message.channel, now_s):
+                if message.unsendable is None and not self._enter(message, now_s):
                     crowded.append(row.notification_id)
                     continue
                 rate = rates.get(row.campaign_id) if is_paced(row) and message.unsendable is None else None
@@ -175,9 +187,9 @@ class Claims:
                 if slot is not None and slot <= now:
                     claimed.append(message)
                     continue
-                self._lanes.leave(message.lane)
+                self._leave(message)
                 if slot is None:
-                    claimed.append(replace(message, unsendable=(NotificationState.EXPIRED, "too_late")))
+                    claimed.append(replace(message, unsendable=(NotificationState.EXPIRED, TOO_LATE)))
                 else:
                     parked.append((row.notification_id, slot))
             put_back(connection, parked, rates)
@@ -190,18 +202,39 @@ class Claims:
                 break
         return claimed
 
+    def undo(self) -> None:
+        """The transaction of the last claim did not happen: its places are free."""
+        while self._entered:
+            self._lanes.leave(self._entered.pop())
+
+    def _enter(self, message: Claimed, now_s: float) -> bool:
+        if not self._lanes.enter(message.lane, message.channel, now_s):
+            return False
+        self._entered.append(message.lane)
+        return True
+
+    def _leave(self, message: Claimed) -> None:
+        if message.lane in self._entered:
+            self._entered.remove(message.lane)
+            self._lanes.leave(message.lane)
+
 
 def reclaim(connection: sa.Connection, *, now: datetime) -> int:
     """Queues again what workers left behind that are gone; answers how many."""
-    return connection.execute(queries("offers")["reclaim"], {"now": now}).rowcount
+    return connection.execute(queries("offers")["reclaim"], {"now": now, "longest": now + LONGEST_LEASE}).rowcount
 
 
 def _claimed(row: Any, known: Known, now: datetime, unseal: Callable[[bytes], bytes]) -> Claimed:
     address = dict(row.address or {})
-    if row.secrets:
-        address["secrets"] = [unseal(bytes(secret)).decode() for secret in row.secrets]
-    if row.app_key is not None:
-        address["credentials"] = {**row.app_settings, "private_key": unseal(bytes(row.app_key)).decode()}
+    unreadable = False
+    try:
+        if row.secrets:
+            address["secrets"] = [unseal(bytes(secret)).decode() for secret in row.secrets]
+        if row.app_key is not None:
+            address["credentials"] = {**row.app_settings, "private_key": unseal(bytes(row.app_key)).decode()}
+    except Exception as error:  # noqa: BLE001 - one secret that does not open must not stop all the others
+        log.error("worker.unreadable_secret", channel=row.channel, error=type(error).__name__)  # noqa: TRY400
+        unreadable = True
     return Claimed(
         notification_id=row.notification_id,
         tenant_id=row.tenant_id,
@@ -215,6 +248,7 @@ def _claimed(row: Any, known: Known, now: datetime, unseal: Callable[[bytes], by
         message=to_message(row.notification_id, row.payload, expires_at=row.expires_at, created_at=row.created_at),
         address=Address(channel=ChannelType(row.channel), value=address),
         unsendable=_why_not(row, known, now),
+        unreadable=unreadable,
     )
 
 
@@ -222,7 +256,7 @@ def _why_not(row: Any, known: Known, now: datetime) -> tuple[NotificationState, 
     """Asks again, because the world may have moved on since the decision."""
     state = NotificationState
     if row.expires_at <= now:
-        return state.EXPIRED, "too_late"
+        return state.EXPIRED, TOO_LATE
     if row.decision_id is not None and (over := _over(row, known.schedule, now)) is not None:
         return over
     if not row.push_consent:
@@ -280,6 +314,8 @@ def judge(claimed: Claimed, outcome: Outcome, *, now: datetime, jitter: float) -
             # a webhook's 2xx is its receiver's word; a push service only takes the message over
             arrived = claimed.channel is ChannelType.WEBHOOK
             return Finished(claimed=claimed, state=state.DELIVERED if arrived else state.SENT, reason=None)
+        case Retry(reason=reason) if reason == TOO_LATE:
+            return Finished(claimed=claimed, state=state.EXPIRED, reason=reason)
         case Retry() | Unknown():
             again = next_attempt_at(
                 claimed.attempts, now=now, expires_at=claimed.expires_at, after_s=outcome.after_s, jitter=jitter

@@ -69,7 +69,8 @@ claimed AS (
     RETURNING n.*
 )
 SELECT claimed.*, c.status AS campaign_status, c.version AS campaign_version, r.state AS reservation_state,
-       coalesce(g.granted, false) AS push_consent, h.address, h.lane, h.status AS channel_status, w.secrets,
+       coalesce(g.granted, false) AS push_consent, h.address, h.lane, h.status AS channel_status,
+       CASE WHEN w.old_secret_until <= :now THEN w.secrets[1:1] ELSE w.secrets END AS secrets,
        a.settings AS app_settings, a.sealed_key AS app_key,
        d.timezone AS device_timezone, d.quiet_times, s.timezone, s.opening_hours,
        ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
@@ -103,8 +104,8 @@ WHERE notification_id = ANY(CAST(:notification_ids AS bigint[])) AND state = 'se
 -- name: reclaim
 -- the worker that took these is gone: nobody knows whether they were sent, so they go again with the same id
 UPDATE offers.notifications
-SET state = 'queued', outcome_unknown = true, lease_until = NULL
-WHERE state = 'sending' AND lease_until < :now
+SET state = 'queued', outcome_unknown = outcome_unknown OR channel <> 'inbox', lease_until = NULL
+WHERE state = 'sending' AND (lease_until < :now OR lease_until > :longest)
 
 -- name: finish
 -- only the attempt that was made may end it: a worker that lost its lease changes nothing

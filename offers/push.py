@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+BROKEN: Final = "sender_broken"
+"""The reason of an attempt that ended by a defect of ours."""
+TOO_LATE: Final = "too_late"
+"""The reason of what ended before it could be sent."""
 
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 
@@ -69,6 +75,11 @@ class Address:
     channel: ChannelType
     value: Mapping[str, Any] = field(repr=False)
     """As the client registered it; holds keys and capability URLs, so it is never printed."""
+
+
+def hash_of_address(address: Mapping[str, Any]) -> bytes:
+    """What makes two addresses of a channel the same."""
+    return blake2b(msgspec.json.encode(address, order="deterministic"), digest_size=32).digest()
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +156,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: dict[str, str]
     body: bytes
+    connections: str = ""
+    """Whose connections it may use: those of one name share theirs with nobody else."""
 
     def __repr__(self) -> str:
         return f"Request({len(self.body)} bytes)"  # the path may be a password

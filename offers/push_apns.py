@@ -12,6 +12,7 @@ import threading
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import jwt
@@ -19,7 +20,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from offers.errors import InvalidCredentialsError, InvalidSubscriptionError
+from offers.errors import InvalidCredentialsError
 from offers.push import (
     Address,
     Answer,
@@ -45,8 +46,9 @@ TOKEN_LIFE: Final = timedelta(minutes=40)
 
 STATUSES: Final[StatusTable] = {
     200: (Action.SENT, "accepted"),
-    "BadDeviceToken": (Action.DEAD, "bad_device_token"),
-    "DeviceTokenNotForTopic": (Action.DEAD, "not_for_topic"),
+    # a wrong environment or topic is answered the same: the address may be right, our app wrong
+    "BadDeviceToken": (Action.REFUSED, "bad_device_token"),
+    "DeviceTokenNotForTopic": (Action.REFUSED, "not_for_topic"),
     "MissingDeviceToken": (Action.DEAD, "bad_device_token"),
     "ExpiredToken": (Action.DEAD, "expired"),
     "Unregistered": (Action.DEAD, "unregistered"),
@@ -69,6 +71,7 @@ STATUSES: Final[StatusTable] = {
 """Reasons of the answer's body first, then statuses."""
 
 _DEVICE_TOKEN = re.compile(r"[0-9a-fA-F]{16,400}", re.ASCII)  # "variable length": Apple names none
+_NAME = re.compile(r"[A-Za-z0-9.-]{1,255}", re.ASCII)
 _PRIORITIES: Final = {Urgency.VERY_LOW: "1", Urgency.LOW: "5", Urgency.NORMAL: "10", Urgency.HIGH: "10"}
 _NAMESPACE: Final = uuid.UUID("6f0f1d3c-7a3a-5b0e-9f0c-0c5f9d6a2b11")
 
@@ -92,6 +95,8 @@ class ApnsApp:
             app.key()
         except (msgspec.ValidationError, ValueError, TypeError) as error:
             raise InvalidCredentialsError("APNs needs team_id, key_id, topic and a P-256 key in PEM") from error
+        if not all(_NAME.fullmatch(name) for name in (app.team_id, app.key_id, app.topic)):
+            raise InvalidCredentialsError("team_id, key_id and topic have letters, digits, dots and hyphens only")
         return app
 
     def key(self) -> ec.EllipticCurvePrivateKey:
@@ -122,13 +127,13 @@ class ApnsSender:
         if credentials is None:
             return ChannelPaused(reason="no_credentials", scope=self.channel)
         try:
-            app, authorization = self._tokens.authorization(credentials, now=now)
-        except (InvalidCredentialsError, InvalidSubscriptionError) as error:
+            app = _app(tuple(sorted(credentials.items())))
+        except InvalidCredentialsError as error:
             return ChannelPaused(reason="bad_credentials", scope=self.channel, detail=str(error))
         answer = yield Request(
             url=f"{self._urls[app.sandbox]}/3/device/{device_token}",
             headers={
-                "authorization": authorization,
+                "authorization": self._tokens.authorization(app, now=now),
                 "apns-topic": app.topic,
                 "apns-push-type": "alert",
                 "apns-id": str(uuid.uuid5(_NAMESPACE, message.message_id)),  # the same for every repeat
@@ -138,6 +143,7 @@ class ApnsSender:
                 "content-type": "application/json",
             },
             body=payload,
+            connections=f"apns {app.team_id}",  # Apple takes tokens of one team only over a connection
         )
         if not isinstance(answer, Answer):
             return answer
@@ -169,35 +175,36 @@ def provider_token(app: ApnsApp, *, now: datetime) -> str:
 
 
 class _ProviderTokens:
-    """One token an app, used for TOKEN_LIFE."""
+    """One token a key, used for TOKEN_LIFE: Apple counts them by team."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: dict[str, tuple[ApnsApp, datetime, str]] = {}
+        self._held: dict[tuple[str, str], tuple[str, datetime, str]] = {}
 
-    def authorization(self, credentials: Mapping[str, Any], *, now: datetime) -> tuple[ApnsApp, str]:
-        """The app and its header; InvalidCredentialsError."""
-        name = f"{credentials.get('team_id')} {credentials.get('key_id')} {credentials.get('topic')}"
+    def authorization(self, app: ApnsApp, *, now: datetime) -> str:
         with self._lock:
-            held = self._held.get(name)
+            held = self._held.get((app.team_id, app.key_id))
             if held is not None:
-                app, signed_at, header = held
-                same = app.private_key == credentials.get("private_key") and app.sandbox == credentials.get("sandbox")
+                private_key, signed_at, header = held
                 # a clock that was set back makes a token from the future
-                if same and timedelta(0) <= now - signed_at < TOKEN_LIFE:
-                    return app, header
-            app = ApnsApp.parse(credentials)
+                if private_key == app.private_key and timedelta(0) <= now - signed_at < TOKEN_LIFE:
+                    return header
             header = f"bearer {provider_token(app, now=now)}"
-            self._held[name] = (app, now, header)
-            return app, header
+            self._held[app.team_id, app.key_id] = (app.private_key, now, header)
+            return header
 
     def forget(self, app: ApnsApp, *, now: datetime) -> None:
         """Sign anew next time, unless the token is younger than Apple lets it be renewed."""
-        name = f"{app.team_id} {app.key_id} {app.topic}"
         with self._lock:
-            held = self._held.get(name)
+            held = self._held.get((app.team_id, app.key_id))
             if held is not None and now - held[1] >= TOKEN_LIFE / 2:
-                del self._held[name]
+                del self._held[app.team_id, app.key_id]
+
+
+@lru_cache(maxsize=1_000)
+def _app(items: tuple[tuple[str, Any], ...]) -> ApnsApp:
+    """Reading a key takes longer than sending a message."""
+    return ApnsApp.parse(dict(items))
 
 
 def _reason(body: bytes) -> str | None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import certifi
 
 from offers.curl_loop import CurlLoop, Exchange, Failure
 from offers.errors import ForbiddenAddressError
-from offers.push import Answer, Failed, Refused, Request, Retry, Unknown
+from offers.push import BROKEN, TOO_LATE, Answer, Failed, Refused, Request, Retry, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,10 +36,16 @@ _FAILURES: Final[Mapping[Failure, Callable[[str], Failed]]] = {
     Failure.CONNECT_TIMEOUT: lambda detail: Retry(reason="connect_timeout", detail=detail),
     Failure.CLOSED: lambda detail: Retry(reason="stopping", detail=detail),
     Failure.FORBIDDEN: lambda detail: Refused(reason="forbidden_address", detail=detail),
+    Failure.TOO_LATE: lambda detail: Retry(reason=TOO_LATE, detail=detail),
     Failure.TIMEOUT: lambda detail: Unknown(reason="timeout", detail=detail),
     # Garbage, or closed without a word: after a failed write a reset looks like this, too, so the two share a reason.
+    Failure.BROKEN: lambda detail: Retry(reason=BROKEN, detail=detail, may_have_arrived=True),
     Failure.LOST: lambda detail: Unknown(reason="connection_lost", detail=detail),
 }
+
+
+def _always() -> bool:
+    return True
 
 
 class HttpTransport:
@@ -60,26 +67,34 @@ class HttpTransport:
         resolve: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._guard = guard
-        self._loop = CurlLoop(
-            guard=guard,
-            connect_timeout_s=connect_timeout_s,
-            total_timeout_s=total_timeout_s,
-            connections_per_host=connections_per_host,
-            ca_file=certifi.where() if ca_file is None else str(ca_file),
-            resolve=resolve or {},
-        )
+        self._given: dict[str, Any] = {
+            "guard": guard,
+            "connect_timeout_s": connect_timeout_s,
+            "total_timeout_s": total_timeout_s,
+            "connections_per_host": connections_per_host,
+            "ca_file": certifi.where() if ca_file is None else str(ca_file),
+            "resolve": resolve or {},
+        }
+        self._loop = CurlLoop(**self._given)
+        self._lock = threading.Lock()
+        self._pools: dict[str, CurlLoop] = {}
+        self._closed = False
         self._parsed: dict[str, _Target] = {}
 
     def origin(self, url: str) -> str:
         """Return scheme, host and port of a URL as it would be called; ForbiddenAddressError if it would not be."""
         return self._target(url).origin
 
-    def start(self, conversation: Conversation, done: Callable[[Outcome], None]) -> None:
+    def start(
+        self, conversation: Conversation, done: Callable[[Outcome], None], *, may_send: Callable[[], bool] = _always
+    ) -> None:
         """Hold a conversation; `done` gets its outcome, in the transport's thread. Returns at once.
 
-        What the conversation raises itself reaches `done` as a Retry of the reason `sender_broken`.
+        `may_send` is asked in that thread when a request is about to leave, however long it waited for a connection: a
+        False ends it as a Retry of the reason TOO_LATE. What the conversation raises itself reaches `done` as a Retry
+        of the reason `sender_broken`.
         """
-        self._loop.call_soon(lambda: self._go_on(conversation, None, done))
+        self._loop.call_soon(lambda: self._go_on(conversation, None, done, may_send))
 
     def hold(self, conversation: Conversation) -> Outcome:
         """Hold a conversation to its end and return the outcome."""
@@ -107,16 +122,24 @@ class HttpTransport:
             came.set()
 
         request = Request(url=url, headers=dict(headers), body=body)
-        self._loop.call_soon(lambda: self._post(request, then))
+        self._loop.call_soon(lambda: self._post(request, then, _always))
         came.wait()
         return found[0]
 
     def close(self) -> None:
         """End the thread and close all connections; what is under way ends as a Retry or as Unknown."""
-        self._loop.close()
+        with self._lock:
+            self._closed = True
+            pools = list(self._pools.values())
+        for loop in (self._loop, *pools):
+            loop.close()
 
     def _go_on(
-        self, conversation: Conversation, answer: Answer | Failed | None, done: Callable[[Outcome], None]
+        self,
+        conversation: Conversation,
+        answer: Answer | Failed | None,
+        done: Callable[[Outcome], None],
+        may_send: Callable[[], bool],
     ) -> None:
         try:
             request = next(conversation) if answer is None else conversation.send(answer)
@@ -124,15 +147,20 @@ class HttpTransport:
             done(end.value)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must be accounted for
             # its kind must do: the text could show an address
-            done(Retry(reason="sender_broken", detail=type(error).__name__, may_have_arrived=True))
+            done(Retry(reason=BROKEN, detail=type(error).__name__, may_have_arrived=True))
         else:
-            self._post(request, lambda answered: self._go_on(conversation, answered, done))
+            self._post(request, lambda answered: self._go_on(conversation, answered, done, may_send), may_send)
 
-    def _post(self, request: Request, then: Callable[[Answer | Failed], None]) -> None:
+    def _post(self, request: Request, then: Callable[[Answer | Failed], None], may_send: Callable[[], bool]) -> None:
+        """Begin a request; whatever it is that cannot be begun, `then` hears of it."""
         try:
             target = self._target(request.url)
+            headers = _lines(request.headers)
         except ForbiddenAddressError as error:
             then(Refused(reason="forbidden_address", detail=str(error)))
+            return
+        except ValueError as error:
+            then(Refused(reason="invalid_request", detail=str(error)))
             return
 
         def finished(exchange: Exchange) -> None:
@@ -148,11 +176,27 @@ class HttpTransport:
             else:
                 then(_FAILURES[exchange.failure](exchange.detail))
 
-        headers = [f"{name}: {value}" for name, value in request.headers.items()]
-        headers.append("Expect:")  # libcurl would ask before it sends more than a megabyte
-        self._loop.begin(
-            Exchange(url=target.url, plain=target.plain, headers=headers, sent=request.body, then=finished)
+        exchange = Exchange(
+            url=target.url,
+            plain=target.plain,
+            headers=headers,
+            sent=request.body,
+            then=finished,
+            may_send=may_send,
         )
+        if request.connections:
+            self._pool(request.connections).call_soon(partial(self._pool(request.connections).begin, exchange))
+        else:
+            self._loop.begin(exchange)
+
+    def _pool(self, name: str) -> CurlLoop:
+        """Connections that only requests of this name use."""
+        with self._lock:
+            if name not in self._pools:
+                self._pools[name] = CurlLoop(**self._given)
+                if self._closed:
+                    self._pools[name].close()
+            return self._pools[name]
 
     def _target(self, url: str) -> _Target:
         """The URL as it is called. Remembered, because the same few thousand addresses are called again and again."""
@@ -162,6 +206,15 @@ class HttpTransport:
                 self._parsed.clear()
             found = self._parsed[url] = _target(self._guard.parse_url(url))
         return found
+
+
+def _lines(headers: Mapping[str, str]) -> list[str]:
+    """As libcurl takes them; ValueError for what could be read as another header."""
+    said = "".join(headers.values())
+    if not (said.isascii() and said.isprintable()):
+        raise ValueError("a header that is not printable ASCII")
+    # libcurl would ask before it sends more than a megabyte
+    return [*(f"{name}: {value}" for name, value in headers.items()), "Expect:"]
 
 
 _REMEMBERED_URLS: Final = 10_000

@@ -63,7 +63,8 @@ def outcome_of(
         case Action.RETRY:
             outcome = Retry(reason=reason, after_s=after_s, detail=detail)
         case Action.SLOW_DOWN:
-            outcome = Retry(reason=reason, after_s=after_s, detail=detail, slow_down=True)
+            # without a time it may be about one phone only
+            outcome = Retry(reason=reason, after_s=after_s, detail=detail, slow_down=after_s is not None)
         case Action.RETRY_MAYBE_ARRIVED:
             outcome = Retry(reason=reason, after_s=after_s, detail=detail, may_have_arrived=True)
         case Action.DEAD:

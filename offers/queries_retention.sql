@@ -22,13 +22,17 @@ WHERE tenant_id = :tenant_id AND device_id = ANY(CAST(:device_ids AS bigint[]))
   AND entered_at < :old_before AND settled_at < :old_before AND status IN ('closed', 'retracted')
 
 -- name: forget_events
-DELETE FROM geofences.events
-WHERE tenant_id = :tenant_id AND device_id = ANY(CAST(:device_ids AS bigint[])) AND at >= :old_since AND at < :old_before
+-- what a webhook waits to be told of stays until it is told, or given up
+DELETE FROM geofences.events AS e
+WHERE e.tenant_id = :tenant_id AND e.device_id = ANY(CAST(:device_ids AS bigint[]))
+  AND e.at >= :old_since AND e.at < :old_before
+  AND NOT EXISTS (SELECT FROM offers.webhook_events AS q WHERE q.device_id = e.device_id AND q.ref_id = e.event_id)
 
 -- name: forget_decisions
-DELETE FROM offers.decisions
-WHERE tenant_id = :tenant_id AND device_id = ANY(CAST(:device_ids AS bigint[]))
-  AND decided_at >= :old_since AND decided_at < :old_before
+DELETE FROM offers.decisions AS d
+WHERE d.tenant_id = :tenant_id AND d.device_id = ANY(CAST(:device_ids AS bigint[]))
+  AND d.decided_at >= :old_since AND d.decided_at < :old_before
+  AND NOT EXISTS (SELECT FROM offers.webhook_events AS q WHERE q.device_id = d.device_id AND q.ref_id = d.decision_id)
 
 -- name: forget_notifications
 -- one that waits, or that an inbox still shows, stays

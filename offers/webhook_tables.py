@@ -26,6 +26,7 @@ webhook_events = sa.Table(
     timestamp("created_at", default_now=True),
     sa.Index("ix_webhook_events_webhook_id_due_at_seq", "webhook_id", "due_at", "seq"),
     sa.Index("ix_webhook_events_webhook_id_device_id_seq", "webhook_id", "device_id", "seq"),
+    sa.Index("ix_webhook_events_device_id", "device_id"),
     sa.Index("ix_webhook_events_created_at", "created_at"),
     schema=SCHEMA,
 )

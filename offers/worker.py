@@ -78,12 +78,13 @@ class Worker:
         self._in_flight = 0
         self._failure: BaseException | None = None
         self._reclaimed_s = -RECLAIM_EVERY_S
+        self._look_again_s = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Blocks until `stop` is set and nothing is in flight."""
         deciding = threading.Thread(target=self._decide_until, args=(stop,), name="decider")
         deciding.start()
-        self._until(stop, NEW_NOTIFICATIONS_CHANNEL, lambda: self._deliver(stop))
+        self._until(stop, NEW_NOTIFICATIONS_CHANNEL, lambda woken: self._deliver(stop, woken))
         while self._in_flight:
             self._finish(wait_s=POLL_S)
         deciding.join()
@@ -93,23 +94,23 @@ class Worker:
 
     def _decide_until(self, stop: threading.Event) -> None:
         try:
-            self._until(stop, NEW_EVENTS_CHANNEL, lambda: self._decider.work(self._on_decided))
+            self._until(stop, NEW_EVENTS_CHANNEL, lambda _: self._decider.work(self._on_decided))
         except BaseException as error:
             # a worker that only delivers would look healthy: it ends, and says why
             log.exception("worker.decider_failed", error=type(error).__name__)
             self._failure = error
             stop.set()
 
-    def _until(self, stop: threading.Event, channel: str, work: Callable[[], int]) -> None:
-        """Works whenever woken, and every poll interval; waits out a database that is away."""
+    def _until(self, stop: threading.Event, channel: str, work: Callable[[bool], int]) -> None:
+        """Works whenever woken, which it tells, and every poll interval; waits out a database that is away."""
         while not stop.is_set():
             try:
                 with Listener(self._database, channel) as listener:
+                    woken = True
                     while not stop.is_set():
-                        busy = work()
+                        busy = work(woken)
                         self._beat()
-                        if not busy:
-                            listener.wait(self._patience_s())
+                        woken = not busy and listener.wait(self._patience_s())
             except sa.exc.DBAPIError as error:
                 log.warning("worker.waits", error=type(error).__name__, for_=channel)
                 stop.wait(RETRY_S)
@@ -118,7 +119,7 @@ class Worker:
         """While answers of providers are due, look for them often."""
         return 0.005 if self._in_flight else POLL_S
 
-    def _deliver(self, stop: threading.Event) -> int:
+    def _deliver(self, stop: threading.Event, woken: bool) -> int:  # noqa: FBT001 - as it is told
         """One round: write what attempts came to, claim more, start them. Answers how many it claimed or finished."""
         finished = self._finish(wait_s=0)
         if time.monotonic() - self._reclaimed_s > RECLAIM_EVERY_S:
@@ -129,10 +130,16 @@ class Worker:
                 log.warning("worker.reclaimed", notifications=again)
         # none is claimed to wait for a sender: it would go even to who takes the consent back meanwhile
         room = min(IN_FLIGHT - self._in_flight, CLAIM_AT_MOST)
-        if room <= 0 or stop.is_set():
+        look = finished or woken or time.monotonic() >= self._look_again_s
+        if room <= 0 or stop.is_set() or not look:
             return finished
-        with self._database.begin() as connection:
-            claimed = self._claims.claim(connection, now=self._now(), now_s=time.monotonic(), limit=room)
+        try:
+            with self._database.begin() as connection:
+                claimed = self._claims.claim(connection, now=self._now(), now_s=time.monotonic(), limit=room)
+        except BaseException:
+            self._claims.undo()
+            raise
+        self._look_again_s = 0 if claimed else time.monotonic() + POLL_S
         self._start(claimed)
         return finished + len(claimed)
 
@@ -147,6 +154,10 @@ class Worker:
                 ended.append(Finished(claimed=message, state=state, reason=reason))
             elif message.channel is ChannelType.INBOX:
                 inbox.append(message)
+            elif message.unreadable:
+                self._lanes.leave(message.lane)
+                paused = ChannelPaused(reason="unreadable_secret", scope=message.lane)
+                ended.append(outbox.judge(message, paused, now=self._now(), jitter=0.0))
             elif sender is None:
                 self._lanes.leave(message.lane)
                 ended.append(outbox.judge(message, Retry(reason="no_sender"), now=self._now(), jitter=0.0))
@@ -166,7 +177,11 @@ class Worker:
         def done(outcome: Outcome) -> None:
             self._results.put((claimed, outcome))
 
-        self._transport.start(sender.attempt(claimed.message, claimed.address, now=self._now()), done)
+        def may_send() -> bool:
+            return self._now() < claimed.expires_at
+
+        conversation = sender.attempt(claimed.message, claimed.address, now=self._now())
+        self._transport.start(conversation, done, may_send=may_send)
 
     def _judge(self, claimed: Claimed, outcome: Outcome) -> Finished:
         """What an attempt came to, for its message and for its lane."""

@@ -15,7 +15,7 @@ TABLE = "offers.push_apps"
 LANE = (
     "CASE type"
     " WHEN 'webpush' THEN substring(address ->> 'endpoint' FROM '^[^:]+://[^/?#]+')"
-    " WHEN 'webhook' THEN substring(address ->> 'url' FROM '^[^:]+://[^/?#]+')"
+    " WHEN 'webhook' THEN tenant_id || ' ' || substring(address ->> 'url' FROM '^[^:]+://[^/?#]+')"
     " ELSE type || ' ' || tenant_id || coalesce(' ' || (address ->> 'app'), '') END"
 )
 
@@ -42,6 +42,7 @@ def upgrade() -> None:
     )
     # nobody but operators and senders needs them: the API's own role sees nothing
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {TABLE} TO lbs_system")
+    op.execute(f"GRANT SELECT (push_app_id, tenant_id, provider, name) ON {TABLE} TO lbs_reader")
     op.add_column("channels", sa.Column("lane", sa.Text, sa.Computed(LANE, persisted=True)), schema="offers")
 
 

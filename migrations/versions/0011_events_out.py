@@ -123,7 +123,12 @@ def _waiting() -> None:
         _time("created_at", default_now=True),
         schema="offers",
     )
-    for columns in (("webhook_id", "due_at", "seq"), ("webhook_id", "device_id", "seq"), ("created_at",)):
+    for columns in (
+        ("webhook_id", "due_at", "seq"),
+        ("webhook_id", "device_id", "seq"),
+        ("device_id",),
+        ("created_at",),
+    ):
         op.create_index(f"ix_webhook_events_{'_'.join(columns)}", "webhook_events", list(columns), schema="offers")
 
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import random
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,10 +13,9 @@ import sqlalchemy as sa
 from geofences.model import LatLng
 from geofences.tables import devices
 from lbs import clock
-from lbs.runtime import RunFiles
 from offers import ledger
 from tests.support.cli import command_environment
-from tests.support.data import PROJECT
+from tests.support.dying_workers import Workers, dying_workers
 from tests.support.road import HELSINKI, Road, open_road
 
 if TYPE_CHECKING:
@@ -32,66 +26,8 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PEOPLE, PHONES = 1_000, 2
 COUPONS, MONEY_EUR, COST_EUR = 100, 250, 5
-WORKERS, KILLS = 2, 5
+KILLS = 5
 OUTSIDE = LatLng(lat=HELSINKI.lat + 0.01, lng=HELSINKI.lng)
-
-
-@dataclass
-class Workers:
-    """Worker processes that die again and again."""
-
-    environment: dict[str, str]
-    home: Path
-    dice: random.Random = field(default_factory=lambda: random.Random(11))
-    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    killed: int = 0
-
-    def start(self, name: str) -> None:
-        home = self.home / name
-        home.mkdir(exist_ok=True)
-        RunFiles(home, "worker").beat.unlink(missing_ok=True)
-        with (home / "out").open("ab") as output:
-            self.running[name] = subprocess.Popen(
-                [sys.executable, "-m", "lbs", "worker"],
-                env={**self.environment, "LBS_HOME": str(home)},
-                cwd=PROJECT,
-                stdout=output,
-                stderr=output,
-            )
-
-    def kill_until(self, done: threading.Event) -> None:
-        """Kills each worker some moments after its first sign of life, and starts it again."""
-        due: dict[str, float] = {}
-        while not done.is_set():
-            for name in list(self.running):
-                if name not in due:
-                    if RunFiles(self.home / name, "worker").beat.exists():
-                        due[name] = time.monotonic() + self.dice.uniform(0.05, 1.0)
-                elif time.monotonic() > due[name]:
-                    del due[name]
-                    self.running[name].kill()
-                    self.running[name].wait()
-                    self.killed += 1
-                    self.start(name)
-            time.sleep(0.005)  # a process's first sign of life is a file: there is nothing else to wait on
-
-
-@contextmanager
-def dying_workers(environment: dict[str, str], home: Path) -> Iterator[Workers]:
-    workers = Workers(environment=environment, home=home)
-    done = threading.Event()
-    for n in range(WORKERS):
-        workers.start(f"worker{n}")
-    killer = threading.Thread(target=workers.kill_until, args=(done,))
-    killer.start()
-    try:
-        yield workers
-    finally:
-        done.set()
-        killer.join()
-        for process in workers.running.values():
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from offers.errors import InvalidCredentialsError
 from offers.push import Address, ChannelPaused, ChannelType, DeadAddress, Message, Refused, Retry, Sent
+from offers.push_apns import ApnsApp
 from offers.push_http import HttpTransport, send
 from offers.ssrf import AddressGuard
 from tests.support.certificates import Authority
@@ -36,8 +38,9 @@ def apns(authority: Authority) -> Iterator[Rig]:
 
 
 APNS_REASONS = [
-    (400, "BadDeviceToken", DeadAddress),
-    (400, "DeviceTokenNotForTopic", DeadAddress),
+    (400, "BadDeviceToken", Refused),
+    (400, "DeviceTokenNotForTopic", Refused),
+    (400, "MissingDeviceToken", DeadAddress),
     (400, "BadTopic", ChannelPaused),
     (400, "TopicDisallowed", ChannelPaused),
     (400, "BadExpirationDate", Refused),
@@ -66,6 +69,31 @@ def test_one_provider_token_serves_all_messages_to_apple(apns: Rig) -> None:
     assert all(isinstance(outcome, Sent) and outcome.provider_id for outcome in sent)
     assert len(apns.receiver.tokens) == 1
     assert apns.receiver.connections == 1
+
+
+def test_teams_share_no_connection_to_apple_and_apps_of_one_team_share_a_token(apns: Rig) -> None:
+    assert isinstance(apns.send("m-1"), Sent)
+    apns.receiver.topic = "com.example.other"
+    assert isinstance(apns.send("m-2"), Sent)
+    assert apns.receiver.connections == 1
+    assert len(apns.receiver.tokens) == 1
+    apns.receiver.team_id = "TEAM654321"
+    assert isinstance(apns.send("m-3"), Sent)
+    assert apns.receiver.connections == 2
+    assert len(apns.receiver.tokens) == 2
+
+
+@pytest.mark.parametrize("wrong", ["com.exämple", "com.example\r\nx-evil: 1", ""])
+def test_a_name_that_is_no_name_is_no_credential(apns: Rig, wrong: str) -> None:
+    credentials = {**apns.receiver.address()["credentials"], "topic": wrong}
+    with pytest.raises(InvalidCredentialsError):
+        ApnsApp.parse(credentials)
+
+
+def test_a_header_that_is_none_costs_its_message_only(apns: Rig) -> None:
+    for value in ("naïve", "a\r\nb: c"):
+        assert isinstance(apns.transport.post(apns.receiver.url("/x"), headers={"x": value}, body=b""), Refused)
+    assert isinstance(apns.send(), Sent)
 
 
 def test_repeats_to_apple_carry_one_id(apns: Rig) -> None:
@@ -113,8 +141,14 @@ def test_every_code_of_google_asks_for_one_action(fcm: Rig, status: int, code: s
     outcome = fcm.send()
     assert type(outcome) is expected
     if isinstance(outcome, Retry):
-        assert outcome.slow_down == (code == "QUOTA_EXCEEDED")
+        assert not outcome.slow_down  # no time was named: it may be about one phone
         assert outcome.may_have_arrived == (status >= 500)
+
+
+def test_a_quota_with_a_time_slows_all_of_the_project_down(fcm: Rig) -> None:
+    told = fcm_error("QUOTA_EXCEEDED", status=429)
+    fcm.receiver.misbehave(Respond(status=429, headers={"Retry-After": "60"}, body=told.body))
+    assert fcm.send() == Retry(reason="rate_limited", after_s=60.0, detail="HTTP 429", slow_down=True)
 
 
 def test_one_sign_in_serves_all_messages_to_google(fcm: Rig) -> None:

@@ -20,7 +20,7 @@ AT = datetime(2026, 6, 1, tzinfo=UTC)
 PARAMETERS: dict[str, Any] = {
     "shard": 1, "device_ids": [1], "recorded_at": [AT], "number": 0, "horizon_at": AT, "fence_ids": [1], "fence_id": 1,
     "campaign_ids": [1], "campaign_id": 1, "tenant_id": 1, "after": 0, "limit": 10, "seq": 0, "seqs": [1], "n": 1,
-    "store_ids": [1], "store_id": 1, "reason": "stopped", "now": AT, "lease_until": AT, "state": "sent",
+    "store_ids": [1], "store_id": 1, "reason": "stopped", "now": AT, "lease_until": AT, "longest": AT, "state": "sent",
     "not_before": AT, "outcome_unknown": False, "notification_id": 1, "attempts": 1, "decision_ids": [1],
     "decision_id": 1,
     "device_id": 1, "due_at": AT, "cells": [1], "seen_after": AT, "radius_m": 10.0, "before": 10, "owner": "a",

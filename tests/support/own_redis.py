@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def own_redis(*options: str) -> Iterator[str]:
-    """Its URL, until the block ends; `options` as on its command line."""
-    port = choose_port(None)
+def own_redis(*options: str, port: int | None = None) -> Iterator[str]:
+    """Its URL, until the block ends, which is its death; `options` as on its command line."""
+    port = choose_port(port)
     command = [str(find_redis()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--logfile", "/dev/null"]
     command += options
-    with subprocess.Popen(command) as process:
+    # Python ignores SIGXFSZ, and so does the child then: a file that may not grow is an error, as a full disk is
+    with subprocess.Popen(command, restore_signals=False) as process:
         try:
             with redis.Redis(port=port) as client:
                 _wait(client)

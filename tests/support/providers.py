@@ -201,8 +201,8 @@ class FcmReceiver(ProviderReceiver):
             raise ValueError("token or data")
         if re.fullmatch(r"\d+s", message["android"]["ttl"]) is None:
             raise ValueError("ttl")
-        if message["android"]["collapse_key"] != message["data"]["id"]:
-            raise ValueError("collapse key")
+        if message["android"]["notification"]["tag"] != message["data"]["id"]:
+            raise ValueError("tag")
         return Received(
             message_id=message["data"]["id"],
             title=message["notification"]["title"],

@@ -93,7 +93,7 @@ class Receiver:
 
     ok_status = 200
 
-    def __init__(self, *, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, ssl_context: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.received: list[Received] = []
         self.problems: list[str] = []
         self.requests = 0
@@ -101,7 +101,7 @@ class Receiver:
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._script: deque[Fault] = deque()
-        self._server = _Server(self, ssl_context)
+        self._server = _Server(self, ssl_context, port)
         self._scheme = "https" if ssl_context else "http"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
@@ -216,8 +216,9 @@ class WebhookReceiver(Receiver):
         secret: str = EXAMPLE_SECRET,
         others: Sequence[str] = (),
         ssl_context: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
-        super().__init__(ssl_context=ssl_context)
+        super().__init__(ssl_context=ssl_context, port=port)
         self._verifier = Webhook(secret)
         self._secrets = [*others, secret]
 
@@ -237,8 +238,8 @@ class WebhookReceiver(Receiver):
 class _Server(ThreadingHTTPServer):
     daemon_threads = False  # joined on close, so that no test leaves a thread or a socket behind
 
-    def __init__(self, receiver: Receiver, ssl_context: ssl.SSLContext | None) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, receiver: Receiver, ssl_context: ssl.SSLContext | None, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.receiver = receiver
         self._open: set[socket.socket] = set()
         if ssl_context is not None:

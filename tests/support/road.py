@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import redis
@@ -32,6 +32,7 @@ from offers.lifecycle import move_campaign
 from offers.push_http import HttpTransport
 from offers.ssrf import AddressGuard
 from offers.store import create_campaign
+from offers.tables import channels, notifications
 from offers.worker import Worker
 
 if TYPE_CHECKING:
@@ -141,6 +142,25 @@ class Road:
             )
         return device_id_for(self.tenant_id, external_id)
 
+    def channel(self, device_id: DeviceId, type_: ChannelType, address: Mapping[str, Any]) -> None:
+        """One more way to reach the device."""
+        with self.database.begin() as connection:
+            connection.execute(
+                sa.insert(channels).values(
+                    tenant_id=self.tenant_id,
+                    device_id=device_id,
+                    type=type_,
+                    address=dict(address),
+                    address_hash=f"{device_id} {type_}".encode(),
+                )
+            )
+
+    def make_due(self) -> None:
+        """Retries wait for seconds; a test does not."""
+        with self.database.begin() as connection:
+            waiting = sa.update(notifications).where(notifications.c.state == "queued")
+            connection.execute(waiting.values(not_before=ALWAYS))
+
     def report(
         self,
         device_id: DeviceId,
@@ -242,8 +262,21 @@ def working(
         now=clock,
         beat=lambda: None,
     )
+    with running(*((engine, worker) if decides else (engine,))):
+        yield
+
+
+class Part(Protocol):
+    """An engine or a worker."""
+
+    def run(self, stop: threading.Event) -> None: ...
+
+
+@contextmanager
+def running(*parts: Part) -> Iterator[None]:
+    """Each in a thread of its own, until the block ends."""
     stop = threading.Event()
-    threads = [threading.Thread(target=part.run, args=(stop,)) for part in ((engine, worker) if decides else (engine,))]
+    threads = [threading.Thread(target=part.run, args=(stop,)) for part in parts]
     for thread in threads:
         thread.start()
     try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +14,14 @@ import redis
 import sqlalchemy as sa
 
 from geofences.warm import warm_up
+from lbs.local_process import choose_port
 from lbs.wiring import position_engine
 from tests.support.api import LOCATED, Api, position, problem, running_api, settings_for, wait_for
 from tests.support.own_redis import own_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import httpx
 
@@ -100,18 +104,60 @@ def test_at_the_memory_limit_of_redis_a_request_is_taken_whole_or_not_at_all(fre
         with ThreadPoolExecutor(16) as pool:
             answers = dict(zip(names, pool.map(lambda name: _status(tenant.secret, name, 500), names), strict=True))
         assert set(answers.values()) == {202, 429}
-        logged: dict[int, int] = {}
-        for entry in api.whole_log():
-            if entry.positions is not None:
-                for device_id in entry.positions["device_id"].tolist():
-                    logged[device_id] = logged.get(device_id, 0) + 1
         taken = [name for name, status in answers.items() if status == 202]
-        assert sorted(logged.values()) == [500] * len(taken)
+        assert _logged(api) == [500] * len(taken)
         # the engine needs no room to make some
         with running_engine(api):
             wait_for(lambda: sum(stored(api).values()) == 500 * len(taken))
             wait_for(lambda: _status(tenant.secret, "van-0", 1) == 202)
         assert set(stored(api)) == {*taken, "van-0"}
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits the files of another process")
+def test_a_disk_that_is_full_refuses_positions_whole_and_what_was_taken_survives(
+    fresh_database_url: str, tmp_path: Path
+) -> None:
+    """The file of the log may not grow any more: to Redis that is a disk without room."""
+    kept = ("--appendonly", "yes", "--dir", str(tmp_path))
+    port = choose_port(None)
+    with ExitStack() as server:
+        url = server.enter_context(own_redis(*kept, port=port))
+        with running_api(settings_for(fresh_database_url, url)) as api, redis.Redis.from_url(url) as client:
+            tenant = api.tenant()
+            info: Any = client.info("server")
+            resource.prlimit(info["process_id"], resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+            taken: dict[str, int] = {}
+
+            def refused() -> httpx.Response | None:
+                name = f"van-{len(taken)}"
+                answer = tenant.secret.post("/v1/positions", json=body(name, 100))
+                if answer.status_code != 202:
+                    return answer
+                taken[name] = 100
+                return None
+
+            refusal = wait_for(refused)
+            problem(refusal, 503, "log-unavailable")
+            assert refusal.headers["Retry-After"]
+            assert len(taken) > 10
+            assert _logged(api) == [100] * len(taken)
+            unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            resource.prlimit(info["process_id"], resource.RLIMIT_FSIZE, unlimited)
+            assert wait_for(lambda: refused() is None)
+            # while the disk is busy with the second before, Redis keeps what it took in memory
+            wait_for(lambda: dict(client.info("persistence"))["aof_buffer_length"] == 0)
+            server.close()  # kill -9: all that is left is the file
+            server.enter_context(own_redis(*kept, port=port))
+            assert _logged(api) == [100] * len(taken)
+
+
+def _logged(api: Api) -> list[int]:
+    """How many positions of each device the log holds."""
+    found: Counter[int] = Counter()
+    for entry in api.whole_log():
+        if entry.positions is not None:
+            found.update(entry.positions["device_id"].tolist())
+    return sorted(found.values())
 
 
 def _status(client: httpx.Client, name: str, n: int) -> int:

@@ -149,11 +149,11 @@ def test_refused_credentials_stop_the_lane_and_lose_nothing(phones: Phones) -> N
 def test_credentials_are_stored_sealed_listed_without_keys_and_forgotten(cli: Cli, tmp_path: Path) -> None:
     cli.tenant("acme")
     authority = Authority(tmp_path)
-    apple = ApnsReceiver(ssl_context=authority.server)
-    google = FcmReceiver(ssl_context=authority.server)
+    with ApnsReceiver(ssl_context=authority.server) as apple, FcmReceiver(ssl_context=authority.server) as google:
+        given = google.address()["credentials"]
     key_file, account = tmp_path / "AuthKey.p8", tmp_path / "account.json"
     key_file.write_text(pem(apple.key))
-    account.write_text(json.dumps({"type": "service_account", **google.address()["credentials"]}))
+    account.write_text(json.dumps({"type": "service_account", **given}))
     apns = ("push-app", "add-apns", key_file, "--team-id", "TEAM123456", "--key-id", "KEY1234567")
     made = cli.json(*apns, "--topic", "com.example.shop", "--tenant", "acme")
     assert (made["provider"], made["name"], made["sandbox"]) == ("apns", "com.example.shop", False)

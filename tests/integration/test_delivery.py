@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
 
 from geofences.places import ALWAYS
 from lbs import clock
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 VAPID = VapidKey.derive(b"a test's own secret, 32 bytes long")
+LOCKED = b"sealed under another key"
 STATES = "SELECT channel, state FROM offers.notifications ORDER BY channel"
 
 
@@ -62,6 +64,13 @@ class Phones:
         return device_id
 
 
+def opened(sealed: bytes) -> bytes:
+    """Secrets are stored in the clear here, but for one that nobody can open."""
+    if sealed == LOCKED:
+        raise InvalidTag
+    return sealed
+
+
 @pytest.fixture
 def phones(fresh_database_url: str, redis_url: str, redis_prefix: str) -> Iterator[Phones]:
     transport = HttpTransport(guard=AddressGuard(allow_private=True), total_timeout_s=1.0)
@@ -73,7 +82,13 @@ def phones(fresh_database_url: str, redis_url: str, redis_prefix: str) -> Iterat
         WebPushReceiver(server_key=VAPID.public_base64url) as push,
         WebhookReceiver() as hook,
         open_road(
-            fresh_database_url, redis_url, redis_prefix, clock=clock.now, senders=senders, transport=transport
+            fresh_database_url,
+            redis_url,
+            redis_prefix,
+            clock=clock.now,
+            senders=senders,
+            transport=transport,
+            unseal=opened,
         ) as road,
     ):
         with road.database.begin() as connection:
@@ -202,6 +217,22 @@ def test_what_nobody_could_use_any_more_is_not_sent_again(phones: Phones, spoile
         (dead,) = dead_letters(connection, which, now=clock.now())
         assert (dead.messages, dead.replayable) == (1, 0)
         assert replay(connection, which, now=clock.now()) == 0
+
+
+def test_a_secret_that_does_not_open_stops_nobody_else_and_loses_nothing(phones: Phones) -> None:
+    with phones.road.database.begin() as connection:
+        connection.execute(sa.update(webhooks).values(secrets=[LOCKED]))
+    phones.road.report(phones.device("anna", "webhook"), HELSINKI)
+    phones.road.eventually(
+        "SELECT state, reason FROM offers.notifications WHERE channel = 'webhook'", [("queued", "unreadable_secret")]
+    )
+    phones.road.report(phones.device("bert", "webpush"), HELSINKI)
+    phones.road.eventually("SELECT state FROM offers.notifications WHERE channel = 'webpush'", [("sent",)])
+    assert phones.road.rows("SELECT DISTINCT status FROM offers.channels") == [("active",)]
+    with phones.road.database.begin() as connection:
+        connection.execute(sa.update(webhooks).values(secrets=[EXAMPLE_SECRET.encode()]))
+    _make_due(phones.road)
+    phones.road.eventually("SELECT state FROM offers.notifications WHERE channel = 'webhook'", [("delivered",)])
 
 
 def test_a_receiver_that_is_slow_holds_up_nobody_else(phones: Phones) -> None:

@@ -13,10 +13,11 @@ from geofences.tables import consents, devices
 from lbs.connections import sqlalchemy_url
 from offers import outbox
 from offers.definition import CampaignDefinition
-from offers.lanes import Lanes
+from offers.lanes import LaneLimit, Lanes
 from offers.lifecycle import move_campaign
 from offers.model import CampaignId, NotificationState
 from offers.outbox import Claims, Finished
+from offers.push import ChannelType
 from offers.store import create_campaign
 from offers.tables import channels, notifications
 
@@ -114,6 +115,20 @@ def post(fresh_database_url: str) -> Iterator[Post]:
 
 def _sendable(claimed: list[outbox.Claimed]) -> list[int]:
     return [one.notification_id for one in claimed if one.unsendable is None]
+
+
+def test_a_claim_that_did_not_happen_takes_no_places(post: Post) -> None:
+    channel = {"channel": "webhook", "decision_id": None}
+    post.queue(3, **channel)
+    lanes = Lanes({ChannelType.WEBHOOK: LaneLimit(in_flight=2)})
+    claims = Claims(unseal=bytes, lanes=lanes)
+    for _ in range(3):
+        with post.database.connect() as connection:
+            assert len(_sendable(claims.claim(connection, now=NOON, now_s=0.0, limit=10))) == 2
+            connection.rollback()
+        claims.undo()
+    with post.database.begin() as connection:
+        assert len(claims.claim(connection, now=NOON, now_s=0.0, limit=10)) == 2
 
 
 def test_in_no_minute_go_more_than_the_rate_says_and_none_goes_twice(post: Post) -> None:

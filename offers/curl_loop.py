@@ -221,6 +221,7 @@ class _Handle:
         self._guard = guard
         self._exchange: Exchange | None = None
         self._forbidden = ""
+        self._left = False
         self._made: list[socket.socket] = []
         self._head = BytesIO()
         for option, value in static:
@@ -233,6 +234,7 @@ class _Handle:
     def prepare(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._forbidden = ""
+        self._left = False
         self._head.seek(0)
         self._head.truncate()
         self.curl.setopt(pycurl.URL, exchange.url)
@@ -264,8 +266,7 @@ class _Handle:
         if code == pycurl.E_ABORTED_BY_CALLBACK:
             return Failure.TOO_LATE, ""
         if code == pycurl.E_OPERATION_TIMEDOUT:
-            left = self.curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
-            return (Failure.TIMEOUT if left else Failure.CONNECT_TIMEOUT), "timeout"
+            return (Failure.TIMEOUT if self._left else Failure.CONNECT_TIMEOUT), "timeout"
         return Failure.LOST, f"curl {code}"
 
     def _write(self, chunk: bytes) -> int | None:
@@ -277,7 +278,10 @@ class _Handle:
 
     def _about_to_send(self, *_connection: object) -> int:
         assert self._exchange is not None  # only a busy handle sends
-        return int(pycurl.PREREQFUNC_OK if self._exchange.may_send() else pycurl.PREREQFUNC_ABORT)
+        if not self._exchange.may_send():
+            return int(pycurl.PREREQFUNC_ABORT)
+        self._left = True
+        return int(pycurl.PREREQFUNC_OK)
 
     def _open(self, _purpose: int, address: tuple[int, int, int, tuple[Any, ...]]) -> socket.socket | int:
         """Asked by libcurl for a socket to an address: the last moment to say no, and nobody can change it any more."""

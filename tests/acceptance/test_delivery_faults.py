@@ -23,6 +23,7 @@ import sqlalchemy as sa
 
 import migrations
 from geofences.model import LatLng
+from geofences.warm import warm_up
 from lbs import clock
 from lbs.local import LocalServersError, remove_servers, servers_status, start_servers, stop_servers
 from lbs.local_postgres import find_postgres
@@ -71,6 +72,7 @@ def sending_road(
     connections_per_host: int = 32,
 ) -> Iterator[Road]:
     """A road whose worker sends webhooks and Web Push."""
+    warm_up()  # where nothing was compiled yet, that takes longer than a test waits
     carrier = HttpTransport(guard=AddressGuard(allow_private=True), connections_per_host=connections_per_host)
     senders: dict[ChannelType, PushSender] = {
         ChannelType.WEBPUSH: WebPushSender(key=VAPID, contact="mailto:test@example.org", origin=carrier.origin),

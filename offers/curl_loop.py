@@ -272,6 +272,7 @@ class _Handle:
         self._exchange: Exchange | None = None
         self._forbidden = ""
         self._opened = opened
+        self._left = False
         self._head = BytesIO()
         for option, value in static:
             self.curl.setopt(option, value)
@@ -283,6 +284,7 @@ class _Handle:
     def prepare(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._forbidden = ""
+        self._left = False
         self._head.seek(0)
         self._head.truncate()
         self.curl.setopt(pycurl.URL, exchange.url)
@@ -312,8 +314,7 @@ class _Handle:
         if code == pycurl.E_ABORTED_BY_CALLBACK:
             return Failure.TOO_LATE, ""
         if code == pycurl.E_OPERATION_TIMEDOUT:
-            left = self.curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
-            return (Failure.TIMEOUT if left else Failure.CONNECT_TIMEOUT), "timeout"
+            return (Failure.TIMEOUT if self._left else Failure.CONNECT_TIMEOUT), "timeout"
         return Failure.LOST, f"curl {code}"
 
     def _write(self, chunk: bytes) -> int | None:
@@ -325,7 +326,10 @@ class _Handle:
 
     def _about_to_send(self, *_connection: object) -> int:
         assert self._exchange is not None  # only a busy handle sends
-        return int(pycurl.PREREQFUNC_OK if self._exchange.may_send() else pycurl.PREREQFUNC_ABORT)
+        if not self._exchange.may_send():
+            return int(pycurl.PREREQFUNC_ABORT)
+        self._left = True
+        return int(pycurl.PREREQFUNC_OK)
 
     def _open(self, _purpose: int, address: tuple[int, int, int, tuple[Any, ...]]) -> socket.socket | int:
         """Asked by libcurl for a socket to an address: the last moment to say no, and nobody can change it any more."""

@@ -5,6 +5,7 @@ nothing is sent after its end.
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import signal
 import subprocess
@@ -22,13 +23,14 @@ import sqlalchemy as sa
 
 import migrations
 from geofences.model import LatLng
+from geofences.warm import warm_up
 from lbs import clock
 from lbs.local import LocalServersError, remove_servers, servers_status, start_servers, stop_servers
 from lbs.local_postgres import find_postgres
 from lbs.local_process import choose_port
 from lbs.secrets import Vault
 from lbs.wiring import worker
-from offers.push import ChannelType
+from offers.push import Address, ChannelType, Message, Sent
 from offers.push_http import HttpTransport
 from offers.push_webhook import WebhookSender
 from offers.push_webpush import VapidKey, WebPushSender
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from lbs.settings import Settings
-    from offers.push import PushSender
+    from offers.push import Outcome, PushSender
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -70,6 +72,7 @@ def sending_road(
     connections_per_host: int = 32,
 ) -> Iterator[Road]:
     """A road whose worker sends webhooks and Web Push."""
+    warm_up()  # where nothing was compiled yet, that takes longer than a test waits
     carrier = HttpTransport(guard=AddressGuard(allow_private=True), connections_per_host=connections_per_host)
     senders: dict[ChannelType, PushSender] = {
         ChannelType.WEBPUSH: WebPushSender(key=VAPID, contact="mailto:test@example.org", origin=carrier.origin),
@@ -297,6 +300,33 @@ def test_what_waits_for_a_connection_until_its_end_is_not_sent(
         states = "SELECT state, reason FROM offers.notifications WHERE channel <> 'inbox' ORDER BY state"
         road.eventually(states, [("expired", "too_late"), ("sent", None)])
         assert push.requests == 1
+
+
+def test_what_waits_for_a_connection_until_its_time_limit_has_certainly_not_left() -> None:
+    transport = HttpTransport(guard=AddressGuard(allow_private=True), connections_per_host=1, total_timeout_s=1.0)
+    came: queue.SimpleQueue[tuple[str, Outcome]] = queue.SimpleQueue()
+    ends = clock.now() + timedelta(hours=1)
+    with WebhookReceiver() as hook:
+        address = Address(channel=ChannelType.WEBHOOK, value=hook.address())
+
+        def start(name: str) -> None:
+            message = Message(message_id=name, title="t", body="b", data={}, expires_at=ends)
+            conversation = WebhookSender().attempt(message, address, now=clock.now())
+            transport.start(conversation, lambda outcome: came.put((name, outcome)))
+
+        names = [f"message-{n}" for n in range(20)]
+        for name in names:
+            start(name)
+        assert all(isinstance(came.get()[1], Sent) for _ in names)
+        hook.misbehave(*[Slow(seconds=30)] * len(names))
+        for name in names:
+            start(f"{name}-again")
+        outcomes = dict(came.get() for _ in names)
+        transport.close()
+        hook.closing.set()
+        reached = ids_at(hook)
+        assert sum(not outcome.may_have_arrived for outcome in outcomes.values()) > 10
+        assert {name for name, outcome in outcomes.items() if not outcome.may_have_arrived}.isdisjoint(reached)
 
 
 def test_a_clock_that_jumps_forward_repeats_with_one_id_and_sends_nothing_after_its_end(

@@ -118,8 +118,7 @@ def _sendable(claimed: list[outbox.Claimed]) -> list[int]:
 
 
 def test_a_claim_that_did_not_happen_takes_no_places(post: Post) -> None:
-    channel = {"channel": "webhook", "decision_id": None}
-    post.queue(3, **channel)
+    post.queue(3, channel="webhook", decision_id=None)
     lanes = Lanes({ChannelType.WEBHOOK: LaneLimit(in_flight=2)})
     claims = Claims(unseal=bytes, lanes=lanes)
     for _ in range(3):

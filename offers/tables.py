@@ -75,6 +75,7 @@ webhooks = sa.Table(
     sa.Column("paused_reason", sa.Text),
     timestamp("created_at", default_now=True),
     sa.UniqueConstraint("tenant_id", "url"),
+    sa.Index("ix_webhooks_subscribed", "tenant_id", postgresql_where=sa.text("events <> '{}'")),
     schema=SCHEMA,
 )
 

@@ -25,7 +25,7 @@ BEGIN
     INSERT INTO offers.webhook_events (webhook_id, tenant_id, type, ref_id, device_id, at)
     SELECT w.webhook_id, t.tenant_id, t.type, t.event_id, t.device_id, t.at
     FROM told AS t JOIN offers.webhooks AS w ON w.tenant_id = t.tenant_id
-    WHERE w.events && offers.patterns_of(t.type)
+    WHERE w.events <> '{}' AND w.events && offers.patterns_of(t.type)
     ORDER BY t.shard, t.seq;
     IF FOUND THEN PERFORM pg_notify('lbs_webhook_events', ''); END IF;
     RETURN NULL;
@@ -37,7 +37,7 @@ BEGIN
     INSERT INTO offers.webhook_events (webhook_id, tenant_id, type, ref_id, device_id, at)
     SELECT w.webhook_id, t.tenant_id, 'decision.' || t.outcome, t.decision_id, t.device_id, t.decided_at
     FROM told AS t JOIN offers.webhooks AS w ON w.tenant_id = t.tenant_id
-    WHERE w.events && offers.patterns_of('decision.' || t.outcome);
+    WHERE w.events <> '{}' AND w.events && offers.patterns_of('decision.' || t.outcome);
     IF FOUND THEN PERFORM pg_notify('lbs_webhook_events', ''); END IF;
     RETURN NULL;
 END $$
@@ -52,7 +52,7 @@ BEGIN
     SELECT w.webhook_id, NEW.tenant_id, told, NEW.redemption_id, c.device_id,
            coalesce(NEW.cancelled_at, NEW.redeemed_at)
     FROM offers.webhooks AS w JOIN offers.claims AS c ON c.claim_id = NEW.claim_id
-    WHERE w.tenant_id = NEW.tenant_id AND w.events && offers.patterns_of(told);
+    WHERE w.tenant_id = NEW.tenant_id AND w.events <> '{}' AND w.events && offers.patterns_of(told);
     IF FOUND THEN PERFORM pg_notify('lbs_webhook_events', ''); END IF;
     RETURN NULL;
 END $$
@@ -80,6 +80,14 @@ def upgrade() -> None:
         schema="offers",
     )
     op.add_column("webhooks", sa.Column("old_secret_until", sa.DateTime(timezone=True)), schema="offers")
+    # a tenant may have a webhook for every device, and a few that subscribe to events
+    op.create_index(
+        "ix_webhooks_subscribed",
+        "webhooks",
+        ["tenant_id"],
+        schema="offers",
+        postgresql_where=sa.text("events <> '{}'"),
+    )
     _waiting()
     _attempts()
     for name in NEW_TABLES:
@@ -171,5 +179,6 @@ def downgrade() -> None:
     op.drop_index("ix_events_clock", "events", schema="geofences")
     for name in reversed(NEW_TABLES):
         op.drop_table(name, schema="offers")
+    op.drop_index("ix_webhooks_subscribed", "webhooks", schema="offers")
     for column in ("old_secret_until", "events"):
         op.drop_column("webhooks", column, schema="offers")

@@ -34,12 +34,14 @@ class LaneLimit:
     per_s: float | None = None
 
 
+# No more than leave at once: connections to a host, and streams of one to Apple and Google. What is claimed and waits
+# for its turn would go even to who takes the consent back meanwhile.
 LIMITS: Final[Mapping[ChannelType, LaneLimit]] = {
     ChannelType.WEBHOOK: LaneLimit(in_flight=32),
-    ChannelType.WEBPUSH: LaneLimit(in_flight=128),
-    ChannelType.APNS: LaneLimit(in_flight=256),
+    ChannelType.WEBPUSH: LaneLimit(in_flight=32),
+    ChannelType.APNS: LaneLimit(in_flight=100),
     # 600,000 a minute is the default quota of a project: Firebase, "Understanding message delivery quotas"
-    ChannelType.FCM: LaneLimit(in_flight=256, per_s=9_000),
+    ChannelType.FCM: LaneLimit(in_flight=100, per_s=9_000),
 }
 
 

@@ -62,7 +62,7 @@ class HttpTransport:
         guard: AddressGuard,
         connect_timeout_s: float = 5.0,
         total_timeout_s: float = 20.0,
-        connections_per_host: int = 32,
+        connections_per_host: int = 64,
         ca_file: Path | None = None,
         resolve: Mapping[str, Sequence[str]] | None = None,
     ) -> None:

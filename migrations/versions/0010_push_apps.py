@@ -40,9 +40,9 @@ def upgrade() -> None:
         f"CREATE POLICY tenant ON {TABLE}"
         " USING (tenant_id = (SELECT nullif(current_setting('lbs.tenant', true), '')::int))"
     )
-    # nobody but operators and senders needs them: the API's own role sees nothing
+    # nobody but operators and senders needs the keys: the other roles see names only
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {TABLE} TO lbs_system")
-    op.execute(f"GRANT SELECT (push_app_id, tenant_id, provider, name) ON {TABLE} TO lbs_reader")
+    op.execute(f"GRANT SELECT (push_app_id, tenant_id, provider, name) ON {TABLE} TO lbs_reader, lbs_api")
     op.add_column("channels", sa.Column("lane", sa.Text, sa.Computed(LANE, persisted=True)), schema="offers")
 
 

@@ -136,7 +136,7 @@ def running_api(settings: Settings, *, change: Callable[[FastAPI], None] = lambd
         _forget_keys(settings)
 
 
-def wait_for(condition: Callable[[], Any], *, give_up_s: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any], *, give_up_s: float = 60.0) -> Any:
     """Waits until the condition is truthy, and answers what it said."""
     give_up_at = time.monotonic() + give_up_s
     while not (said := condition()):

@@ -145,7 +145,7 @@ def device_erase(
     say("its rows are gone; waiting for what is on its way")
     deadline = time.monotonic() + wait_s
     while not erasure.finished and time.monotonic() < deadline:
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(LOOK_EVERY_S)  # the engine tells nobody when it has got that far
         erasure = go_on(eraser, log, begun.erasure_id, now=now())
     found: dict[str, Any] = {"erased": erasure.counts, "finished": erasure.finished}
     rest = "" if erasure.finished else "; the rest waits for the engine, and the scheduler looks after it"

@@ -269,3 +269,17 @@ def _vector(at: LatLng) -> Vector:
 
 def _apart_rad(a: Vector | _Cap, b: Vector | _Cap) -> float:
     return 2.0 * math.asin(min(1.0, math.dist(a[:3], b[:3]) / 2.0))
+
+
+def parents(cells: Sequence[int], res: int) -> list[Cell]:
+    """Of each cell the one of a coarser or the same resolution that H3 puts it in."""
+    return [Cell(h3.cell_to_parent(cell, res)) for cell in cells]
+
+
+def cell_text(cell: int) -> str:
+    """As H3 writes it.
+
+    >>> cell_text(617700169958293503)
+    '8928308280fffff'
+    """
+    return str(h3.int_to_str(cell))

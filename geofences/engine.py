@@ -65,6 +65,8 @@ class Engine:
         watch: EngineWatch | None = None,
     ) -> None:
         self._database = database
+        # a single question needs no BEGIN and no ROLLBACK
+        self._asking = database.execution_options(isolation_level="AUTOCOMMIT")
         self._log = position_log
         self._intake = Intake(position_log)
         self._snapshot = snapshot
@@ -74,7 +76,7 @@ class Engine:
         self._leases = Leases(database, lease_s=lease_s)
         self._watch = watch or NoWatch()
         self._loaded = False
-        self._tracker = Tracker(index=snapshot.index, past=StoredPast(database))
+        self._tracker = Tracker(index=snapshot.index, past=StoredPast(self._asking))
         self._places: dict[Shard, ShardPlace] = {}
         """How far each shard has come that this engine works on."""
         self._attempts: dict[tuple[Shard, str], int] = {}
@@ -218,8 +220,12 @@ class Engine:
         )
 
     def _refresh(self) -> None:
-        with self._database.connect() as connection:
-            changed = self._snapshot.poll(connection)
+        changed = []
+        with self._asking.connect() as connection:
+            behind = self._snapshot.is_behind(connection)
+        if behind:
+            with self._database.connect() as connection:
+                changed = self._snapshot.poll(connection)
         for fence_id, effective_us in changed:
             effects = Effects()
             self._tracker.fence_changed(fence_id, effective_us, effects)

@@ -121,6 +121,15 @@ class ColumnMap:
         taken = {*used.values(), *self.ignored}
         return used, tuple(column for column in columns if column not in taken)
 
+    def understood(self) -> dict[str, str | None]:
+        """Every column that any row had, with the field it holds; None for one that holds none."""
+        found: dict[str, str | None] = {}
+        for columns, (used, _) in self._plans.items():
+            fields = {column: name for name, column in used.items()}
+            for column in columns:
+                found[column] = found.get(column) or fields.get(column)
+        return found
+
     def check_seen(self) -> None:
         """Raises UnreadableFileError if `--map` names a column that no row had: it must be misspelt."""
         seen = {column for columns in self._plans for column in columns}

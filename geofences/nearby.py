@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from geofences.store_map import StoreMap
 from geofences.store_table import Found, StoreQuery, StoreRow, StoreTable
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ class StoreSnapshot:
         of_tenant = self._tenants.get(tenant_id)
         return None if of_tenant is None else of_tenant.rows.get(store_id)
 
+    def map_of(self, tenant_id: TenantId) -> StoreMap:
+        """The tenant's stores of this moment, for drawing."""
+        of_tenant = self._tenants.get(tenant_id)
+        return StoreMap(StoreTable([])) if of_tenant is None else of_tenant.map
+
     def search(
         self,
         tenant_id: TenantId,
@@ -120,11 +126,13 @@ class _TenantStores:
     """Which rows of `base` still hold."""
     fresh: StoreTable
     touched: frozenset[StoreId]
+    map: StoreMap
 
     @classmethod
     def of(cls, rows: dict[StoreId, StoreRow]) -> _TenantStores:
         base = StoreTable(list(rows.values()))
-        return cls(rows, base, np.ones(len(base), dtype=np.bool_), StoreTable([]), frozenset())
+        alive = np.ones(len(base), dtype=np.bool_)
+        return cls(rows, base, alive, StoreTable([]), frozenset(), StoreMap(base))
 
     def with_changes(self, changed: Mapping[StoreId, StoreRow | None]) -> _TenantStores:
         rows = {**self.rows, **{store_id: row for store_id, row in changed.items() if row is not None}}
@@ -135,7 +143,7 @@ class _TenantStores:
             return _TenantStores.of(rows)
         alive = np.array([store.store_id not in touched for store in self.base.stores], dtype=np.bool_)
         fresh = StoreTable([rows[store_id] for store_id in sorted(touched) if store_id in rows])
-        return _TenantStores(rows, self.base, alive, fresh, touched)
+        return _TenantStores(rows, self.base, alive, fresh, touched, self.map.with_changes(alive, fresh))
 
     def nearest(
         self, origin: LatLng, query: StoreQuery, radius_m: float, want: int, after: tuple[float, int] | None

@@ -86,6 +86,10 @@ class FenceSnapshot:
             self._put(fence)
         self.index.finish()
 
+    def is_behind(self, connection: sa.Connection) -> bool:
+        """Whether `poll` would find anything new."""
+        return bool(connection.execute(queries("geofences")["newest_change"]).scalar_one() > self.number)
+
     def poll(self, connection: sa.Connection) -> list[tuple[FenceId, int]]:
         """Applies what is new; answers which fences change, and when (microseconds)."""
         changes = connection.execute(queries("geofences")["changes_after"], {"number": self.number}).all()

@@ -38,12 +38,8 @@ def one_of(column: str, values: type[StrEnum] | Iterable[str], *, name: str | No
 
 
 def timestamp(name: str, *, nullable: bool = False, default_now: bool = False) -> sa.Column[object]:
-    return sa.Column(
-        name,
-        sa.DateTime(timezone=True),
-        nullable=nullable,
-        server_default=sa.func.now() if default_now else None,
-    )
+    default = sa.func.now() if default_now else None
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, server_default=default)
 
 
 def tenant_column() -> sa.Column[int]:
@@ -319,6 +315,7 @@ device_last = sa.Table(
     sa.Column("device_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("tenant_id", sa.Integer, nullable=False),
     sa.Column("cell_r9", sa.BigInteger, nullable=False),
+    sa.Column("cell_r10", sa.BigInteger),
     sa.Column("lat", sa.Float(53), nullable=False),
     sa.Column("lng", sa.Float(53), nullable=False),
     timestamp("seen_at"),

@@ -65,16 +65,23 @@ ACCESS: Final[Mapping[str, frozenset[str]]] = _table(
     ({SECRET, DEVICE, OPERATOR}, "get_device export_device"),
     (_ADMINS, "revoke_device_tokens"),
     # search
-    (_APPS | _READERS, "stores_nearby offers_nearby match_fences"),
-    (_APPS | _READERS | _OF_STORES, "store_open"),
+    (_APPS | _READERS, "stores_nearby match_fences"),
+    # what shoppers find, a store may know of itself and of its neighbours
+    (_APPS | _READERS | {MANAGER}, "offers_nearby"),
+    (_APPS | _READERS | _OF_STORES, "store_open get_store"),
     # stores and their figures
-    (_READERS | _OF_STORES, "list_stores get_store hourly_traffic"),
+    (_READERS | _OF_STORES, "list_stores"),
+    (_READERS | _OF_STORES, "hourly_traffic traffic_series traffic_today traffic_dwell traffic_live traffic_heat"),
+    (_READERS | _OF_STORES, "traffic_overview"),
     ({SECRET, MARKETER}, "create_store replace_store delete_store"),
     (_READERS, "list_fences get_fence"),
+    (_READERS | _OF_STORES, "map_tile map_bounds"),
+    ({SECRET, MARKETER}, "import_stores import_fences get_import"),
     ({SECRET, MARKETER}, "create_fence replace_fence delete_fence preview_fence"),
     # campaigns: who writes them does not let them loose
-    (_READERS, "list_campaigns get_campaign preview_windows report_campaign lift_of_campaign"),
-    (_READERS, "explain_campaign dry_run_campaign campaign_history"),
+    (_READERS, "list_campaigns get_campaign preview_windows preview_draft_windows"),
+    (_READERS, "report_campaign lift_of_campaign"),
+    (_READERS, "explain_campaign dry_run_campaign campaign_history campaign_triggers"),
     ({SECRET, MARKETER}, "create_campaign replace_campaign clone_campaign"),
     ({SECRET, MARKETER}, "move_campaign:submit move_campaign:withdraw move_campaign:archive move_campaign:unarchive"),
     ({SECRET, MARKETER, APPROVER}, "test_send_campaign"),
@@ -90,7 +97,9 @@ ACCESS: Final[Mapping[str, frozenset[str]]] = _table(
     (_ADMINS, "create_key list_keys revoke_key"),
     (_ADMINS | {INSTALLER}, "invite_user list_users get_user change_user delete_user invite_user_again"),
     (_ADMINS | {INSTALLER}, "list_audit"),
+    (_ADMINS | {INSTALLER}, "operations"),
     ({INSTALLER}, "list_tenants"),
+    (_READERS | {MANAGER}, "demo_walkers"),
 )
 
 

@@ -7,7 +7,6 @@ its own.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.openapi.utils import get_openapi
@@ -21,15 +20,19 @@ from lbs.api import (
     campaign_life,
     campaigns,
     claims,
+    demo,
     devices,
     explain,
     fence_tools,
     fences,
     health,
+    imports,
     inbox,
     keys,
+    maps,
     nearby,
     offers_nearby,
+    operations,
     pairing,
     phones,
     positions,
@@ -39,6 +42,7 @@ from lbs.api import (
     sessions,
     stores,
     traffic,
+    triggers,
     users,
     webhooks,
 )
@@ -46,12 +50,14 @@ from lbs.auth import CallerKind
 from lbs.deps import permitted
 from lbs.direct import DirectApp, Endpoint
 from lbs.middleware import Outermost
+from lbs.pages import page_routes
 from lbs.problems import add_schema, install_handlers
 from lbs.remembered import RememberedAnswer
 from lbs.routes import IDEMPOTENCY_PARAMETER, JSON_TYPE
 from lbs.services import Services, build_services
 from lbs.sessions import COOKIE
 from lbs.tables import Role
+from lbs.versions import program_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -75,9 +81,12 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     stores.router,
     fence_tools.router,
     fences.router,
+    maps.router,
+    imports.router,
     explain.router,
     campaigns.router,
     reports.router,
+    triggers.router,
     campaign_life.router,
     claims.router,
     redemptions.router,
@@ -88,6 +97,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     sessions.router,
     users.router,
     audit.router,
+    operations.router,
+    demo.router,
 )
 DESCRIPTION: Final = """\
 Location-based offers: positions in, visits out, offers in the right place at the right time.
@@ -122,6 +133,8 @@ NOT_REMEMBERED: Final = frozenset(
         "send_osmand",
         "match_fences",
         "preview_fence",
+        "import_stores",
+        "import_fences",
         "sign_in",
         "sign_out",
         "accept_invitation",
@@ -129,6 +142,8 @@ NOT_REMEMBERED: Final = frozenset(
 )
 """Writes by method only, and those whose repeat must not find what the first one got."""
 
+STREAMED: Final = frozenset({"/v1/imports/stores", "/v1/imports/fences"})
+"""Routes that read their large bodies themselves, once they know who sends them."""
 
 DIRECT: Final = (positions.ROUTE, *phones.ROUTES)
 """Routes past the framework; they ask for themselves who calls."""
@@ -148,7 +163,7 @@ def create_app(
 
     app = DirectApp(
         title="LBS",
-        version=_version(),
+        version=program_version(),
         description=DESCRIPTION,
         lifespan=lifespan,
         # both pages would load their scripts from somebody else's server
@@ -160,9 +175,10 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     _check_guarded()
+    app.router.routes += page_routes(map_style_url=settings.map_style_url)
     install_handlers(app)
     app.add_exception_handler(RememberedAnswer, _answer_again)
-    app.add_middleware(Outermost, max_body_bytes=settings.max_body_bytes, metrics=made.metrics)
+    app.add_middleware(Outermost, max_body_bytes=settings.max_body_bytes, metrics=made.metrics, streamed=STREAMED)
     for route in DIRECT:
         assert isinstance(route, APIRoute)
         endpoint = Outermost(Endpoint(app, route), max_body_bytes=settings.max_body_bytes, metrics=made.metrics)
@@ -222,10 +238,3 @@ def _dependencies(dependant: Dependant) -> Iterator[object]:
     yield dependant.call
     for inner in dependant.dependencies:
         yield from _dependencies(inner)
-
-
-def _version() -> str:
-    try:
-        return version("lbs")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "0"

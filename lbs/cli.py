@@ -27,6 +27,7 @@ COMMAND_MODULES: Final = (
     "replay",
     "match",
     "exports",
+    "traffic",
     "devices",
     "explain",
     "webhooks",

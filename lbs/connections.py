@@ -34,8 +34,12 @@ def sqlalchemy_url(url: str) -> sa.URL:
     return sa.make_url(url).set(drivername="postgresql+psycopg2")
 
 
-def database(settings: Settings, role: Role, *, pool_size: int = 5) -> sa.Engine:
-    """An engine whose connections act as `role`, in UTC."""
+def database(settings: Settings, role: Role, *, pool_size: int = 5, ask_first: bool = True) -> sa.Engine:
+    """An engine whose connections act as `role`, in UTC.
+
+    `ask_first`: a connection is asked whether it still lives before each use, which a loop that waits out a database
+    that was away does not need: what it loses with a dead connection, it does again.
+    """
     assert settings.database_url is not None, "settings are resolved before wiring"
     options = "-c timezone=UTC -c search_path=public"
     if role is not Role.ADMIN:
@@ -47,7 +51,7 @@ def database(settings: Settings, role: Role, *, pool_size: int = 5) -> sa.Engine
         connect_args={"options": options, "application_name": f"lbs:{role}", "connect_timeout": 10},
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
+        pool_pre_ping=ask_first,
         hide_parameters=True,  # an error message must not quote coordinates or secrets
         executemany_mode="values_plus_batch",  # else every row of a long list is a round trip
     )

@@ -23,6 +23,7 @@ from lbs.checks import Check, Level, good_if
 from lbs.commands.schema import schema_revision
 from lbs.connections import Role, database, position_log, redis_client
 from lbs.consistency import examine_ledgers, examine_sequences
+from lbs.operations import oldest_waiting_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -251,13 +252,11 @@ def _lag(settings: Settings) -> Iterator[Check]:
             f"{len(lost)} shards ahead of it" if lost else f"{sum(log.lengths().values())} entries kept",
             "Redis lost its data, or LBS_REDIS_PREFIX changed: a running engine begins the log anew within seconds",
         )
-        waiting = log.read({shard: place.offset for shard, place in places.items()}, count=1)
-        oldest_ms = min((int(entries[0][0].partition("-")[0]) for entries in waiting.values()), default=None)
-        lag_s = 0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000)
+        waiting, lag_s = oldest_waiting_s(log, places, now=clock.now())
         yield good_if(
             lag_s <= MAX_LAG_S,
             "engine lag",
-            f"{len(waiting)} shards wait, the oldest entry for {lag_s:.1f} s",
+            f"{waiting} shards wait, the oldest entry for {lag_s:.1f} s",
             "start the engine (`lbs up`, or `lbs engine`); if it runs, see its log",
         )
         yield _decider_lag(engine)

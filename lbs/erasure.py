@@ -57,6 +57,7 @@ STEPS: Final = (
     "visits",
     "positions",
     "device_last",
+    "traffic_seen",
     "consents",
     "user_attributes",
     "users",

@@ -116,7 +116,6 @@ ANSWERS: Final[dict[type[Exception], Answer]] = {
     offers.MalformedCodeError: Answer(422, "malformed-code", "No code is written like that"),
     offers.UnknownCodeError: Answer(404, "unknown-code", "Nobody was given this code"),
     offers.RefusedError: Answer(409, "refused", "The offer cannot be claimed, or the code not be used"),
-    # raised by the command line's uploads only; here for completeness
     MapError: Answer(422, "invalid-map", "The column map cannot be applied"),
     UnreadableFileError: Answer(422, "unreadable-file", "The file cannot be read"),
     UnauthorizedError: Answer(401, "unauthorized", "A valid key or session is needed"),

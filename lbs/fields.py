@@ -73,3 +73,8 @@ def id_of(text: str, what: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) <= len(str(INT64_MAX)) and int(text) <= INT64_MAX:
         return int(text)
     raise NotFoundError(f"no {what} of that id")
+
+
+def language_of(accept_language: str | None) -> str | None:
+    """The first language that an `Accept-Language` header names."""
+    return (accept_language or "").partition(",")[0].partition(";")[0].strip() or None

@@ -21,6 +21,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "user_attributes": ("offers.user_attributes",),
     "channels": ("offers.channels",),
     "last_seen": ("geofences.device_last",),
+    "seen_around_stores": ("geofences.traffic_seen",),
     "positions": ("geofences.positions",),
     "visits": ("geofences.visits",),
     "events": ("geofences.events",),

@@ -25,3 +25,10 @@ FROM offers.notifications WHERE state = 'sending' GROUP BY 1
 
 -- name: dead_letters
 SELECT count(*) FROM geofences.dead_letters
+
+-- name: messages_lately
+-- tests are told too
+SELECT channel, state, reason, count(*) AS n
+FROM offers.notifications WHERE created_at > :since
+GROUP BY channel, state, reason
+ORDER BY channel, state, reason

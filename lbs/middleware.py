@@ -1,7 +1,8 @@
 """The outermost layer: a request id, a bounded body, safe headers, one log line and one measurement a request.
 
 The body is read here, at most `max_body_bytes` of it, before any route sees it: so a chunked body without a length is
-bounded like any other, and a route never waits for a slow client in the middle of its work.
+bounded like any other, and a route never waits for a slow client in the middle of its work. Routes that are `streamed`
+bound what they read themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from lbs.errors import ANSWERS, BodyTooLargeError
 from lbs.problems import internal_problem, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,11 +58,13 @@ class Outermost:
         *,
         max_body_bytes: int,
         metrics: Metrics,
+        streamed: Collection[str] = (),
         monotonic_s: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._metrics = metrics
+        self._streamed = streamed
         self._monotonic_s = monotonic_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +89,8 @@ class Outermost:
             await send(message)
 
         try:
-            body = await self._read_body(headers, receive)
+            streamed = scope["path"] in self._streamed
+            body = [] if streamed else await self._read_body(headers, receive)
             if body is None:
                 detail = f"at most {self._max_body_bytes} bytes are accepted"
                 refusal = problem(ANSWERS[BodyTooLargeError], detail, scope=scope)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from geofences.nearby import Near
 from geofences.zones import zone
 from lbs.auth import Caller
+from lbs.fields import language_of
 from lbs.paging import Page
 from lbs.searching import NearbyQuery, searcher
 from lbs.services import Services
@@ -59,7 +60,7 @@ def offers_page(
     search = query.search(caller, route=ROUTE, now=services.now())
     found = searcher(query, caller, services).offers(search)
     page = found[: query.limit]
-    locale = (accept_language or "").partition(",")[0].partition(";")[0].strip() or None
+    locale = language_of(accept_language)
     more = len(found) > len(page)
     return Page(
         items=[_view(answer, locale, search.at) for answer in page],

@@ -111,6 +111,13 @@ def people_after(connection: sa.Connection, tenant_id: TenantId, *, after: int, 
     return [person_of(row) for row in connection.execute(statement)]
 
 
+def names_of(connection: sa.Connection, actors: Iterable[str]) -> dict[str, str]:
+    """What those of the actors are called that are people of the transaction's tenant."""
+    ids = [int(number) for kind, _, number in (actor.partition(":") for actor in actors) if kind == "user"]
+    found = connection.execute(sa.select(users.c.user_id, users.c.name).where(users.c.user_id.in_(ids)))
+    return {f"user:{row.user_id}": row.name for row in found}
+
+
 def get_person(connection: sa.Connection, tenant_id: TenantId, user_id: int, *, locked: bool = False) -> Person:
     """NotFoundError. `locked`: for whoever is going to change the person."""
     if locked:

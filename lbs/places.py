@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geofences.errors import NotFoundError
-from geofences.model import Area, Circle, FenceId, FenceKind, LatLng, StoreId, TenantId
+from geofences.model import Area, Cell, Circle, FenceId, FenceKind, LatLng, StoreId, TenantId
+from geofences.tiling import spans_about
 from lbs.memory import store_row
 from lbs.sql import block
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     import sqlalchemy as sa
@@ -58,10 +59,36 @@ def get_store(connection: sa.Connection, tenant_id: TenantId, store_id: int) -> 
 
 
 def fences_after(
-    connection: sa.Connection, tenant_id: TenantId, *, after: int, limit: int, external_id: str | None = None
+    connection: sa.Connection,
+    tenant_id: TenantId,
+    *,
+    after: int,
+    limit: int,
+    external_id: str | None = None,
+    store_id: int | None = None,
+    q: str | None = None,
 ) -> list[StoredFence]:
-    """Fences in order of ids, those after `after`."""
-    return _fences(connection, tenant_id, after=after, limit=limit, external_id=external_id)
+    """Fences in order of ids, those after `after`; with `q`, whose name or external id holds it."""
+    return _fences(connection, tenant_id, after=after, limit=limit, external_id=external_id, store_id=store_id, q=q)
+
+
+def fences_overlapping(
+    connection: sa.Connection, tenant_id: TenantId, shape: Circle | Area, cells: Sequence[Cell], *, limit: int
+) -> list[tuple[FenceId, str, str | None]]:
+    """Id, external id and name of the fences that share some of the shape, which `cells` cover; the first of them."""
+    spans = spans_about(cells)
+    circle = shape if isinstance(shape, Circle) else None
+    asked = {
+        "lat": circle and circle.center.lat,
+        "lng": circle and circle.center.lng,
+        "radius_m": circle.radius_m if circle else 0.0,
+        "wkb": None if isinstance(shape, Circle) else shape.wkb,
+    }
+    found = connection.execute(
+        block("overlapping_fences"),
+        {"tenant_id": tenant_id, "lows": spans.low, "highs": spans.high, "limit": limit, **asked},
+    )
+    return [(FenceId(row.fence_id), row.external_id, row.name) for row in found]
 
 
 def get_fence(connection: sa.Connection, tenant_id: TenantId, fence_id: int) -> StoredFence:
@@ -77,7 +104,7 @@ def _stores(connection: sa.Connection, tenant_id: TenantId, **given: Any) -> lis
 
 
 def _fences(connection: sa.Connection, tenant_id: TenantId, **given: Any) -> list[StoredFence]:
-    asked = {"after": 0, "limit": 1, "fence_id": None, "external_id": None, **given}
+    asked = {"after": 0, "limit": 1, "fence_id": None, "external_id": None, "store_id": None, "q": None, **given}
     return [_fence(row) for row in connection.execute(block("fences_page"), {"tenant_id": tenant_id, **asked})]
 
 

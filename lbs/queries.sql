@@ -45,6 +45,32 @@ JOIN geofences.fence_versions AS v ON v.fence_id = f.fence_id AND v.version = f.
 WHERE f.tenant_id = :tenant_id AND f.deleted_at IS NULL AND f.fence_id > :after
   AND (CAST(:fence_id AS bigint) IS NULL OR f.fence_id = CAST(:fence_id AS bigint))
   AND (CAST(:external_id AS text) IS NULL OR f.external_id = CAST(:external_id AS text))
+  AND (CAST(:store_id AS bigint) IS NULL OR f.store_id = CAST(:store_id AS bigint))
+  AND (CAST(:q AS text) IS NULL OR strpos(lower(concat_ws(' ', f.name, f.external_id)), lower(CAST(:q AS text))) > 0)
+ORDER BY f.fence_id
+LIMIT :limit
+
+-- name: overlapping_fences
+-- what only touches does not overlap; a circle is its centre and how far it reaches
+WITH drawn AS (
+    SELECT CASE WHEN CAST(:wkb AS bytea) IS NULL THEN ST_SetSRID(ST_MakePoint(:lng, :lat), 4326)
+                ELSE ST_GeomFromWKB(CAST(:wkb AS bytea), 4326) END AS shape
+),
+near AS (
+    SELECT DISTINCT c.fence_id, c.version
+    FROM unnest(CAST(:lows AS bigint[]), CAST(:highs AS bigint[])) AS span(low, high)
+    JOIN geofences.fence_cells AS c ON c.tenant_id = :tenant_id AND c.cell BETWEEN span.low AND span.high
+)
+SELECT f.fence_id, f.external_id, f.name
+FROM near
+JOIN geofences.fences AS f ON f.fence_id = near.fence_id AND f.version = near.version
+JOIN geofences.fence_versions AS v ON v.fence_id = near.fence_id AND v.version = near.version
+CROSS JOIN drawn
+WHERE f.tenant_id = :tenant_id AND f.deleted_at IS NULL
+  AND CASE WHEN v.center IS NULL AND CAST(:wkb AS bytea) IS NOT NULL
+           THEN ST_Intersects(v.area, drawn.shape) AND NOT ST_Touches(v.area, drawn.shape)
+           ELSE ST_DWithin(COALESCE(v.center, v.area::geography), drawn.shape::geography,
+                           COALESCE(v.radius_m, 0) + CAST(:radius_m AS float8)) END
 ORDER BY f.fence_id
 LIMIT :limit
 
@@ -103,6 +129,9 @@ DELETE FROM geofences.positions WHERE tenant_id = :tenant_id AND device_id = :de
 
 -- name: erase_device_last
 DELETE FROM geofences.device_last WHERE tenant_id = :tenant_id AND device_id = :device_id
+
+-- name: erase_traffic_seen
+DELETE FROM geofences.traffic_seen WHERE tenant_id = :tenant_id AND device_id = :device_id
 
 -- name: erase_consents
 DELETE FROM geofences.consents WHERE tenant_id = :tenant_id AND device_id = :device_id
@@ -188,6 +217,11 @@ ORDER BY c.channel_id
 
 -- name: export_last_seen
 SELECT to_jsonb(l) FROM geofences.device_last AS l WHERE l.tenant_id = :tenant_id AND l.device_id = :device_id
+
+-- name: export_seen_around_stores
+SELECT to_jsonb(s) FROM geofences.traffic_seen AS s
+WHERE s.tenant_id = :tenant_id AND s.device_id = :device_id
+ORDER BY s.day, s.cell_r10
 
 -- name: export_positions
 SELECT to_jsonb(p) FROM geofences.positions AS p

@@ -81,13 +81,15 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         takes_json = self.body_field is not None
+        needs_body = self.body_field is not None and self.body_field.field_info.is_required()
 
         async def strict(request: Request) -> Response:
             own = StrictRequest(request.scope, request.receive)
             if takes_json and media_type(own) != JSON_TYPE:
-                if not await own.body():
+                if await own.body():
+                    raise UnsupportedMediaTypeError(f"send the body as {JSON_TYPE}")
+                if needs_body:
                     raise MalformedError("the route needs a JSON body")
-                raise UnsupportedMediaTypeError(f"send the body as {JSON_TYPE}")
             response = await handle(own)
             told: list[Told] = own.scope["state"].get("told", [])
             for tell in told:

@@ -67,16 +67,21 @@ class Heart:
     def __init__(self, files: RunFiles) -> None:
         self._files = files
         self._next_s = 0.0
+        self._beat_s = time.monotonic()
         files.beat.parent.mkdir(parents=True, exist_ok=True)
 
     def beat(self) -> None:
         """Cheap enough for every round of a loop; safe from any thread."""
-        now_s = time.monotonic()
+        now_s = self._beat_s = time.monotonic()
         if now_s < self._next_s:
             return
         self._next_s = now_s + _BEAT_EVERY_S
         self._files.beat.touch()
         _bound_log(self._files.log)
+
+    def age_s(self) -> float:
+        """Seconds since the loop last went round."""
+        return time.monotonic() - self._beat_s
 
 
 def _bound_log(log: Path) -> None:

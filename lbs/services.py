@@ -13,11 +13,13 @@ import redis.asyncio
 from geofences.log import PositionLog
 from geofences.places import ALWAYS
 from lbs import clock, ingest
+from lbs.alive import PositionRates, SignOfLife
 from lbs.appender import Appender
 from lbs.auth import DeviceTokens, KeyRing
 from lbs.connections import Role, database, redis_client
 from lbs.directory import DeviceDirectory
 from lbs.guesses import GuessGuard
+from lbs.import_jobs import ImportJobs
 from lbs.log_line import LogLine
 from lbs.log_room import LogRoom
 from lbs.memory import ApiMemory
@@ -56,7 +58,7 @@ class Services:
     api: sa.Engine = field(repr=False)
     """Sees one tenant a transaction: what routes write and read through."""
     reader: sa.Engine = field(repr=False)
-    """Reads all tenants; used by the memory, the key ring and `lbs.signing_in`, never by a route."""
+    """Reads all tenants; used by the memory, the key ring, `lbs.signing_in` and `lbs.operations`, never by a route."""
     eraser: sa.Engine = field(repr=False)
     """Writes all tenants; used by `lbs.erasure` alone, because the API's own role may not delete the ledger."""
     redis: redis.Redis = field(repr=False)
@@ -72,6 +74,8 @@ class Services:
     directory: DeviceDirectory
     memory: ApiMemory
     streams: StreamHub
+    imports: ImportJobs
+    rates: PositionRates
     vault: Vault
     codes: CodeBook
     prepare_tokens: PrepareTokens
@@ -86,6 +90,7 @@ class Services:
     """Passwords that may be hashed at once: each takes 19 MiB and a core."""
     _appender: Appender | None = None
     _room: LogRoom | None = None
+    _sign: SignOfLife | None = None
 
     @property
     def appender(self) -> Appender:
@@ -116,11 +121,23 @@ class Services:
         self._room.start()
         self.memory.start()
         self.streams.start()
+        self._sign = SignOfLife(
+            self.redis,
+            prefix=prefix,
+            process="api",
+            beat_age_s=lambda: self.memory.age_s,
+            positions=self.rates.last_minute,
+            now=self.now,
+        )
+        self._sign.start()
 
     async def close(self) -> None:
         """Waits for appends under way, then lets go of every server."""
+        self.imports.close()
         self.memory.stop()
         self.streams.stop()
+        if self._sign is not None:
+            self._sign.stop()
         await self.room.close()
         await self.appender.close()
         self.redis.close()
@@ -155,6 +172,8 @@ def build_services(settings: Settings, *, now: Callable[[], datetime] = clock.no
         directory=directory,
         memory=ApiMemory(reader, directory=directory, now=now, on_devices=streams.end_erased),
         streams=streams,
+        imports=ImportJobs(now=now),
+        rates=PositionRates(),
         vault=vault,
         codes=code_book(settings),
         prepare_tokens=PrepareTokens(derive(settings, "prepare tokens")),

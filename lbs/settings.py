@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(description="Address the API listens on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535, description="Port of the API; 0 takes a free one.")] = 0
     public_url: Annotated[str | None, Field(description="How clients reach the API, if not at host and port.")] = None
+    installation_name: Annotated[
+        str, Field(min_length=1, max_length=100, description="What the console calls this installation.")
+    ] = "LBS"
+    map_style_url: Annotated[
+        str | None, Field(description="MapLibre style beneath the console's maps; none: its own layers alone.")
+    ] = None
     trusted_proxies: Annotated[
         str, Field(description="Addresses whose X-Forwarded-For and -Proto are believed, with commas; * is all.")
     ] = "127.0.0.1"
@@ -76,6 +82,9 @@ class Settings(BaseSettings):
         Literal["everysec", "always"], Field(description="When the private Redis makes an append durable.")
     ] = "everysec"
     max_body_bytes: Annotated[int, Field(gt=0, description="Larger request bodies are refused.")] = 4_000_000
+    max_import_bytes: Annotated[int, Field(gt=0, description="Larger files are refused by the imports over HTTP.")] = (
+        100_000_000
+    )
     register_per_minute: Annotated[
         int, Field(gt=0, description="Devices that one publishable key may register a minute.")
     ] = 600

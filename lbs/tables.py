@@ -30,6 +30,23 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
+class ImportKind(StrEnum):
+    STORES = "stores"
+    FENCES = "fences"
+
+
+class ImportState(StrEnum):
+    """How far an import over HTTP is."""
+
+    WAITING = "waiting"
+    READING = "reading"
+    WRITING = "writing"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    """Its process ended: what was written stays, and the same file again goes on from there."""
+
+
 class UserStatus(StrEnum):
     INVITED = "invited"
     ACTIVE = "active"
@@ -181,5 +198,33 @@ audit = sa.Table(
     sa.Column("object_id", sa.Text),
     sa.Column("request_id", sa.Text, nullable=False),
     sa.Index(None, "tenant_id", "audit_id"),
+    schema=SCHEMA,
+)
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    # files that came over HTTP, each taken in by the process that got it
+    sa.Column("import_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    tenant_column(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("dry_run", sa.Boolean, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    # bytes while it is read, then rows; NULL: nobody knows yet how many there will be
+    sa.Column("done", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("total", sa.BigInteger),
+    # what became of its rows, once it is done
+    sa.Column("report", JSONB),
+    # how its columns were understood, and its first rows; of a dry run
+    sa.Column("preview", JSONB),
+    # why it failed
+    sa.Column("error", sa.Text),
+    sa.Column("created_by", sa.Text, nullable=False),
+    timestamp("created_at"),
+    # when its process last said how far it is: one that is silent for long has ended
+    timestamp("seen_at"),
+    one_of("kind", ImportKind),
+    one_of("state", ImportState),
+    sa.Index(None, "tenant_id", "import_id"),
     schema=SCHEMA,
 )

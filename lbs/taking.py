@@ -68,6 +68,7 @@ async def take(services: Services, device: DeviceFacts, said: list[PositionBody]
         entry = Entry(kind=EntryKind.POSITIONS, clock_us=0, scope=scope, positions=positions)
         await services.appender.append(shard_of(device.device_id), entry)
         services.metrics.positions_accepted.inc(len(positions))
+        services.rates.add(device.tenant_id, len(positions))
     return positions, rejected
 
 

@@ -20,7 +20,7 @@ from geofences.import_files import open_upload, read_rows
 from geofences.importing import Refused, Remark, Upload, read_stores
 from geofences.model import FenceKind, StoreId
 from geofences.places import ALWAYS, FenceInput, StoreInput, Upsert, put_fences, put_stores
-from geofences.store import Tenant, find_tenant
+from geofences.store import Tenant, find_tenant, use_tenant
 from geofences.tables import stores
 from geofences.zones import zone
 from lbs import clock
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geofences.import_rows import Broken, Row
+    from geofences.model import TenantId
     from lbs.settings import Settings
 
 T = TypeVar("T")
@@ -86,6 +87,22 @@ def _counts(outcomes: Sequence[Upsert]) -> dict[str, int]:
     return {str(outcome): outcomes.count(outcome) for outcome in Upsert}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """The tenant that a file is imported into."""
+
+    engine: sa.Engine
+    tenant_id: TenantId
+    effective_at: Callable[[datetime], datetime]
+    """When a change of a fence takes effect that is made now."""
+
+    @contextmanager
+    def transaction(self, *, dry_run: bool) -> Iterator[sa.Connection]:
+        with transaction(self.engine, dry_run=dry_run) as connection:
+            use_tenant(connection, self.tenant_id)
+            yield connection
+
+
 def import_stores(
     settings: Settings,
     tenant_name: str,
@@ -100,24 +117,43 @@ def import_stores(
     """Upserts the stores of a file; with a radius also a circle fence for each, under the store's external id."""
     columns = ColumnMap.parse(column_map, STORE_FIELDS)
     with target(settings, tenant_name) as (engine, tenant):
-        with _rows(file, progress) as rows:
-            upload = read_stores(rows, columns=columns, at=clock.now(), hours_remark=hours_remark)
-        report = _report(upload, dry_run=dry_run)
-        report.fence_outcomes = None if fence_radius_m is None else []
-        with progress("Importing stores", len(upload.accepted)) as advance:
-            for chunk in _chunks([store for _, store in upload.accepted.values()]):
-                with transaction(engine, dry_run=dry_run) as connection:
-                    done = put_stores(connection, tenant_id=tenant.tenant_id, rows=chunk, now=clock.now())
-                    if fence_radius_m is not None:
-                        circles = [
-                            _circle(store, done[store.external_id][0], fence_radius_m, profile) for store in chunk
-                        ]
-                        report.fence_outcomes = [
-                            *(report.fence_outcomes or []),
-                            *_put_fences(connection, settings, tenant, circles),
-                        ]
-                report.outcomes.extend(outcome for _, outcome in done.values())
-                advance(len(chunk))
+        return stores_into(
+            _destination(settings, engine, tenant),
+            file,
+            columns=columns,
+            fence_radius_m=fence_radius_m,
+            profile=profile,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+
+def stores_into(
+    into: Destination,
+    file: Path,
+    *,
+    columns: ColumnMap,
+    fence_radius_m: float | None,
+    profile: str,
+    dry_run: bool,
+    progress: Progress,
+    on_read: Callable[[Upload[StoreInput]], None] = lambda _: None,
+) -> Report:
+    """As `import_stores`; `on_read` is told what the whole file says before any of it is written."""
+    with _rows(file, progress) as rows:
+        upload = read_stores(rows, columns=columns, at=clock.now(), hours_remark=hours_remark)
+    on_read(upload)
+    report = _report(upload, dry_run=dry_run)
+    report.fence_outcomes = None if fence_radius_m is None else []
+    with progress("Importing stores", len(upload.accepted)) as advance:
+        for chunk in _chunks([store for _, store in upload.accepted.values()]):
+            with into.transaction(dry_run=dry_run) as connection:
+                done = put_stores(connection, tenant_id=into.tenant_id, rows=chunk, now=clock.now())
+                if fence_radius_m is not None:
+                    circles = [_circle(store, done[store.external_id][0], fence_radius_m, profile) for store in chunk]
+                    report.fence_outcomes = [*(report.fence_outcomes or []), *_put_fences(connection, into, circles)]
+            report.outcomes.extend(outcome for _, outcome in done.values())
+            advance(len(chunk))
     return report
 
 
@@ -134,15 +170,36 @@ def import_fences(
     """Upserts the fences of a file; those that name a store are linked to it."""
     columns = ColumnMap.parse(column_map, FENCE_FIELDS)
     with target(settings, tenant_name) as (engine, tenant):
-        with _rows(file, progress) as rows:
-            upload = read_fences(rows, columns=columns, profile=profile)
-        outcomes: list[Upsert] = []
-        with progress("Importing fences", len(upload.accepted)) as advance:
-            for chunk in _chunks(list(upload.accepted.items())):
-                with transaction(engine, dry_run=dry_run) as connection:
-                    linked = _link(connection, tenant, chunk, upload)
-                    outcomes += _put_fences(connection, settings, tenant, linked)
-                advance(len(chunk))
+        return fences_into(
+            _destination(settings, engine, tenant),
+            file,
+            columns=columns,
+            profile=profile,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+
+def fences_into(
+    into: Destination,
+    file: Path,
+    *,
+    columns: ColumnMap,
+    profile: str,
+    dry_run: bool,
+    progress: Progress,
+    on_read: Callable[[Upload[FenceRow]], None] = lambda _: None,
+) -> Report:
+    """As `import_fences`; `on_read` is told what the whole file says before any of it is written."""
+    with _rows(file, progress) as rows:
+        upload = read_fences(rows, columns=columns, profile=profile)
+    on_read(upload)
+    outcomes: list[Upsert] = []
+    with progress("Importing fences", len(upload.accepted)) as advance:
+        for chunk in _chunks(list(upload.accepted.items())):
+            with into.transaction(dry_run=dry_run) as connection:
+                outcomes += _put_fences(connection, into, _link(connection, into.tenant_id, chunk, upload))
+            advance(len(chunk))
     report = _report(upload, dry_run=dry_run)
     report.outcomes = outcomes
     return report
@@ -189,17 +246,17 @@ def _chunks(rows: list[T]) -> Iterator[list[T]]:
     return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
 
 
-def _put_fences(
-    connection: sa.Connection, settings: Settings, tenant: Tenant, rows: Sequence[FenceInput]
-) -> list[Upsert]:
-    now = clock.now()
-    done = put_fences(
-        connection,
+def _destination(settings: Settings, engine: sa.Engine, tenant: Tenant) -> Destination:
+    return Destination(
+        engine=engine,
         tenant_id=tenant.tenant_id,
-        rows=rows,
-        now=now,
-        effective_at=effective_at(settings, tenant, now),
+        effective_at=lambda now: effective_at(settings, tenant, now),
     )
+
+
+def _put_fences(connection: sa.Connection, into: Destination, rows: Sequence[FenceInput]) -> list[Upsert]:
+    now = clock.now()
+    done = put_fences(connection, tenant_id=into.tenant_id, rows=rows, now=now, effective_at=into.effective_at(now))
     return [outcome for _, outcome in done.values()]
 
 
@@ -221,7 +278,7 @@ def _circle(store: StoreInput, store_id: StoreId, radius_m: float, profile: str)
 
 def _link(
     connection: sa.Connection,
-    tenant: Tenant,
+    tenant_id: TenantId,
     chunk: Sequence[tuple[str, tuple[int, FenceRow]]],
     upload: Upload[FenceRow],
 ) -> list[FenceInput]:
@@ -229,7 +286,7 @@ def _link(
     wanted = {row.store_external_id for _, (_, row) in chunk if row.store_external_id is not None}
     found = connection.execute(
         sa.select(stores.c.external_id, stores.c.store_id).where(
-            stores.c.tenant_id == tenant.tenant_id, stores.c.external_id.in_(wanted), stores.c.deleted_at.is_(None)
+            stores.c.tenant_id == tenant_id, stores.c.external_id.in_(wanted), stores.c.deleted_at.is_(None)
         )
     )
     known = {row.external_id: StoreId(row.store_id) for row in found}

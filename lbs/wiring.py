@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from geofences.engine import Engine
 from geofences.refresh import FenceSnapshot
+from geofences.roller import Roller
 from lbs import clock
 from lbs.connections import Role, database, position_log
 from lbs.daemon_metrics import EngineMetrics, SchedulerMetrics, WorkerMetrics, show
@@ -40,7 +41,7 @@ def position_engine(settings: Settings, beat: Callable[[], None]) -> Engine:
     metrics = EngineMetrics()
     show("engine", metrics.registry, settings)
     return Engine(
-        database=database(settings, Role.SYSTEM),
+        database=database(settings, Role.SYSTEM, ask_first=False),
         position_log=position_log(settings),
         snapshot=FenceSnapshot(now=clock.now),
         now=clock.now,
@@ -86,9 +87,9 @@ def senders(settings: Settings, carrier: HttpTransport) -> dict[ChannelType, Pus
 
 def worker(settings: Settings, beat: Callable[[], None]) -> Together:
     """The decider, the senders and events out; `beat` is called at least every second while they live."""
-    system = database(settings, Role.SYSTEM)
+    system = database(settings, Role.SYSTEM, ask_first=False)
     metrics = WorkerMetrics()
-    metrics.watch(system)
+    metrics.watch(database(settings, Role.SYSTEM, pool_size=1))
     show("worker", metrics.registry, settings)
     carrier = transport(settings)
     deciding = Worker(
@@ -125,7 +126,10 @@ def scheduler(settings: Settings, beat: Callable[[], None]) -> Scheduler:
         now=clock.now,
         beat=beat,
         retention=timedelta(days=settings.retention_days),
-        chores=[Eraser(system, position_log(settings), now=clock.now).work],
+        chores=[
+            Eraser(system, position_log(settings), now=clock.now).work,
+            Roller(system, now=clock.now, k=settings.k_anonymity).roll_traffic,
+        ],
         on_leading=metrics.leads,
         on_job=metrics.ended,
         webhook_retention=timedelta(days=settings.webhook_days),

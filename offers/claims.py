@@ -91,6 +91,22 @@ def terms_of(connection: sa.Connection, campaign_id: CampaignId, version: int) -
     )
 
 
+def terms_of_several(
+    connection: sa.Connection, found: Sequence[Claim]
+) -> dict[tuple[CampaignId, int], CampaignDefinition]:
+    """What the campaigns said when these were claimed, by campaign and version."""
+    table = campaign_versions.c
+    wanted = {(one.campaign_id, one.campaign_version) for one in found}
+    rows = connection.execute(
+        sa.select(table.campaign_id, table.version, table.definition).where(
+            sa.tuple_(table.campaign_id, table.version).in_(sorted(wanted))
+        )
+    )
+    return {
+        (CampaignId(row.campaign_id), row.version): CampaignDefinition.model_validate(row.definition) for row in rows
+    }
+
+
 def claim_of(row: Any) -> Claim:
     return Claim(
         claim_id=ClaimId(row.claim_id),

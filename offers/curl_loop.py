@@ -1,6 +1,6 @@
 """libcurl's multi interface in a thread of its own: many requests at once, over few connections.
 
-The thread waits for libcurl's sockets and timers, and for work, which comes in through a queue and begins exchanges.
+The thread waits for libcurl's sockets and timers, and for exchanges to begin, which come in through a queue.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import pycurl
@@ -62,7 +61,7 @@ _NOT_CONNECTED: Final = {
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """One POST, and what came of it; `then` is called once, in the loop's thread."""
+    """One POST, and what came of it; `then`, which raises nothing, is called once, in the loop's thread."""
 
     url: str = field(repr=False)
     plain: bool
@@ -79,7 +78,7 @@ class Exchange:
 
 
 class CurlLoop:
-    """Starts with the first work; `close` ends it. `call_soon` and `close` are for any thread, `begin` for its own."""
+    """Starts with the first exchange; `close` ends it. Both are for any thread."""
 
     def __init__(
         self,
@@ -115,16 +114,16 @@ class CurlLoop:
         self._closed = False
         self._asleep = False
         self._opened: list[socket.socket] = []
-        self._soon: deque[Callable[[], None]] = deque()
+        self._soon: deque[Exchange] = deque()
         self._multi: pycurl.CurlMulti | None = None
         self._wake_in: socket.socket | None = None
         self._idle: list[_Handle] = []
         self._busy: dict[pycurl.Curl, _Handle] = {}
 
-    def call_soon(self, work: Callable[[], None]) -> None:
-        """Have `work`, which raises nothing, done in the loop's thread, from where it may `begin` exchanges."""
+    def begin(self, exchange: Exchange) -> None:
+        """Begin an exchange soon; one that comes after the end is CLOSED at once."""
         with self._lock:
-            self._soon.append(work)
+            self._soon.append(exchange)
             if self._thread is None and not self._closed:
                 self._start()
             asleep, self._asleep = self._asleep, False
@@ -132,23 +131,7 @@ class CurlLoop:
         if asleep:
             self._wake()
         if nobody:
-            self._do_soon()
-
-    def begin(self, exchange: Exchange) -> None:
-        """Begin an exchange, in the loop's thread; one that comes after the end is CLOSED at once."""
-        if self._multi is None:
-            exchange.failure = Failure.CLOSED
-            exchange.then(exchange)
-            return
-        handle = self._idle.pop() if self._idle else _Handle(self.guard, self._static, self._opened)
-        try:
-            handle.prepare(exchange)
-            self._multi.add_handle(handle.curl)
-        except Exception as error:  # noqa: BLE001 - whatever libcurl does not take, its exchange must end
-            exchange.failure, exchange.detail = Failure.BROKEN, type(error).__name__
-            exchange.then(exchange)
-            return
-        self._busy[handle.curl] = handle
+            self._begin_soon()
 
     def close(self) -> None:
         """End the thread; what is under way is LOST, what comes later CLOSED."""
@@ -182,7 +165,7 @@ class CurlLoop:
         self._multi = multi
         try:
             while not self._closed:
-                self._do_soon(at_most=AT_ONCE)
+                self._begin_soon(at_most=AT_ONCE)
                 multi.perform()
                 while self._opened:
                     self._opened.pop().close()  # libcurl works with copies of its own
@@ -212,20 +195,35 @@ class CurlLoop:
             if self._soon and not self._closed:
                 self._start()
         if self._closed:
-            self._do_soon()
+            self._begin_soon()
 
-    def _do_soon(self, at_most: int = 2**31) -> None:
-        """Work that was brought: a few at a time, so that sockets do not wait for long."""
+    def _begin_soon(self, at_most: int = 2**31) -> None:
+        """What was brought: a few at a time, so that sockets do not wait for long."""
         while at_most > 0:
             try:
-                work = self._soon.popleft()
+                exchange = self._soon.popleft()
             except IndexError:
                 return
-            work()
+            self._begin(exchange)
             at_most -= 1
 
+    def _begin(self, exchange: Exchange) -> None:
+        if self._multi is None:
+            exchange.failure = Failure.CLOSED
+            exchange.then(exchange)
+            return
+        handle = self._idle.pop() if self._idle else _Handle(self.guard, self._static, self._opened)
+        try:
+            handle.prepare(exchange)
+            self._multi.add_handle(handle.curl)
+        except Exception as error:  # noqa: BLE001 - whatever libcurl does not take, its exchange must end
+            exchange.failure, exchange.detail = Failure.BROKEN, type(error).__name__
+            exchange.then(exchange)
+            return
+        self._busy[handle.curl] = handle
+
     def _wait(self, multi: pycurl.CurlMulti, wake_out: socket.socket) -> None:
-        """Until a socket or a timer of libcurl's is due, or somebody brings work."""
+        """Until a socket or a timer of libcurl's is due, or somebody brings an exchange."""
         with self._lock:
             if self._soon or self._closed:
                 return
@@ -273,21 +271,23 @@ class _Handle:
         self._forbidden = ""
         self._opened = opened
         self._left = False
-        self._head = BytesIO()
+        self._url = ""
+        self._head: list[bytes] = []
         for option, value in static:
             self.curl.setopt(option, value)
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
         self.curl.setopt(pycurl.PREREQFUNCTION, self._about_to_send)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._write)
-        self.curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._head.append)
 
     def prepare(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._forbidden = ""
         self._left = False
-        self._head.seek(0)
-        self._head.truncate()
-        self.curl.setopt(pycurl.URL, exchange.url)
+        self._head.clear()
+        if exchange.url != self._url:
+            self.curl.setopt(pycurl.URL, exchange.url)
+            self._url = exchange.url
         self.curl.setopt(pycurl.HTTPHEADER, exchange.headers)
         self.curl.setopt(pycurl.POSTFIELDS, exchange.sent)
 
@@ -298,14 +298,13 @@ class _Handle:
         exchange.failure, exchange.detail = failure, detail
         if failure is None:
             exchange.status = self.curl.getinfo(pycurl.RESPONSE_CODE)
-            exchange.head = self._head.getvalue()
+            exchange.head = b"".join(self._head)
         return exchange
 
     def failure(self, code: int) -> tuple[Failure | None, str]:
         """What an error of libcurl means: whether anything can have arrived."""
-        if self.curl.getinfo(pycurl.RESPONSE_CODE) >= _FIRST_FINAL_STATUS and self._head.getvalue().endswith(
-            b"\r\n\r\n"
-        ):
+        whole_head = bool(self._head) and self._head[-1] == b"\r\n"
+        if whole_head and self.curl.getinfo(pycurl.RESPONSE_CODE) >= _FIRST_FINAL_STATUS:
             return None, ""  # the status has arrived, and it alone decides; a long or broken body costs the connection
         if code in _NOT_CONNECTED:
             if self._forbidden:

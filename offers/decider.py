@@ -1,12 +1,15 @@
-"""From events to decisions: one shard at a time, one transaction with the shard's cursor.
+"""From events to decisions: shards that have little together, one transaction with their cursors.
 
-The decider keeps the order of a device's events, so a cap per device never races; only people with several devices,
-stock and budgets are locked, in the order that `ledger` states. kill -9 repeats a batch whose transaction did not end,
-and makes the same rows: ids follow from what they name.
+What a transaction costs is shared by all that waits: a decider that falls behind catches up. It keeps the order of a
+device's events, so a cap per device never races; only people with several devices, stock and budgets are locked, in the
+order that `ledger` states. kill -9 repeats a batch whose transaction did not end, and makes the same rows: ids follow
+from what they name.
 """
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from geofences.model import Shard
@@ -23,7 +26,7 @@ from offers.templates import Placeholder
 from offers.wording import asks_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import sqlalchemy as sa
 
@@ -40,6 +43,8 @@ class Decider:
     def __init__(self, *, database: sa.Engine, catalogue: Catalogue, book: CodeBook | None = None) -> None:
         """`book` makes the codes of messages that show one; without it they say what they say without a code."""
         self._database = database
+        # a single question needs no BEGIN and no ROLLBACK
+        self._asking = database.execution_options(isolation_level="AUTOCOMMIT")
         self._catalogue = catalogue
         self._book = book
         self._kept_places: set[int] = set()
@@ -49,28 +54,32 @@ class Decider:
 
     def work(self, on_decided: Callable[[Sequence[Answer]], None] = lambda _: None) -> int:
         """Decides everything that waits; answers how many events and occasions that were."""
-        with self._database.begin() as connection:
-            waiting = connection.execute(queries("offers")["waiting_shards"]).scalars().all()
+        with self._asking.connect() as connection:
+            waiting = connection.execute(queries("offers")["waiting_shards"]).all()
         handled = 0
-        for shard in waiting:
+        for shards in _batches((Shard(row.shard), row.waiting) for row in waiting):
             while True:
                 with self._database.begin() as connection:
-                    answers, n = self._decide_batch(connection, Shard(shard))
+                    answers, n, more = self._decide_batch(connection, shards)
                 self._kept_places.update(answer.question.place.place_id for answer in answers)
                 on_decided(answers)
                 handled += n
-                if n < EVENTS_A_BATCH:
+                if not more:
                     break
         return handled
 
-    def _decide_batch(self, connection: sa.Connection, shard: Shard) -> tuple[list[Answer], int]:
-        cursor = connection.execute(queries("offers")["lock_cursor"], {"shard": shard}).scalar_one()
+    def _decide_batch(self, connection: sa.Connection, shards: Sequence[Shard]) -> tuple[list[Answer], int, bool]:
+        """Answers what was decided, of how many events and occasions, and whether these shards surely have more."""
+        cursors = connection.execute(queries("offers")["lock_cursors"], {"shards": shards}).all()
+        if not cursors:
+            return [], 0, False
         # in each batch, for what stopped or went live while others were decided
         self._catalogue.refresh(connection)
-        limits = {"shard": shard, "limit": EVENTS_A_BATCH}
-        found = connection.execute(queries("offers")["events_after"], {**limits, "seq": cursor}).all()
+        held: dict[str, Any] = {"shards": [row.shard for row in cursors], "limit": EVENTS_A_BATCH}
+        seqs = [row.seq for row in cursors]
+        found = connection.execute(queries("offers")["events_after"], {**held, "seqs": seqs}).all()
         events = _whole_moments(found)
-        occasions = connection.execute(queries("offers")["undecided_occasions"], limits).all()
+        occasions = connection.execute(queries("offers")["undecided_occasions"], held).all()
         questions = about_events(connection, events, self._catalogue)
         questions += about_occasions(connection, occasions, self._catalogue)
         questions = by_priority(not_decided(connection, questions))
@@ -82,13 +91,16 @@ class Decider:
                 device_ids = sorted({question.moment.device_id for question in locked})
                 connection.execute(queries("offers")[lock], {"device_ids": device_ids})
         answers = _answer(connection, questions, also={question.campaign.campaign_id for question in coded})
-        write(connection, shard, answers, self._codes(connection, answers) if coded else NO_CODES)
+        write(connection, answers, self._codes(connection, answers) if coded else NO_CODES)
         if events:
-            connection.execute(queries("offers")["advance_cursor"], {"shard": shard, "seq": events[-1].seq})
+            last = {row.shard: row.seq for row in events}
+            moved = {"shards": list(last), "seqs": list(last.values())}
+            connection.execute(queries("offers")["advance_cursors"], moved)
         if occasions:
-            seqs = [row.seq for row in occasions]
-            connection.execute(queries("offers")["end_occasions"], {"shard": shard, "seqs": seqs})
-        return answers, max(len(found), len(occasions))
+            decided = {"shards": held["shards"], "seqs": [row.seq for row in occasions]}
+            connection.execute(queries("offers")["end_occasions"], decided)
+        more = any(_fills_a_batch(rows) for rows in (found, occasions))
+        return answers, max(len(found), len(occasions)), more
 
     def _shows_code(self, question: Question) -> bool:
         if self._book is None:
@@ -143,8 +155,34 @@ class Decider:
         )
 
 
-def _whole_moments(events: Sequence[Any]) -> Sequence[Any]:
-    """Without a last moment that the batch may have cut: what is known of it together is weighed together."""
+def _batches(waiting: Iterable[tuple[Shard, int]]) -> Iterator[list[Shard]]:
+    """Shards that together have a batch at most, as far as was known; one that has more is a batch of its own."""
+    batch: list[Shard] = []
+    size = 0
+    for shard, n in waiting:
+        if batch and size + n > EVENTS_A_BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(shard)
+        size += n
+    if batch:
+        yield batch
+
+
+def _of_each_shard(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    return (list(of_shard) for _, of_shard in groupby(rows, key=attrgetter("shard")))
+
+
+def _fills_a_batch(rows: Iterable[Any]) -> bool:
+    return any(len(of_shard) >= EVENTS_A_BATCH for of_shard in _of_each_shard(rows))
+
+
+def _whole_moments(events: Iterable[Any]) -> list[Any]:
+    """Without a shard's last moment that the batch may have cut: what is known of it together is weighed together."""
+    return [event for of_shard in _of_each_shard(events) for event in _whole_moments_of(of_shard)]
+
+
+def _whole_moments_of(events: Sequence[Any]) -> Sequence[Any]:
     if len(events) < EVENTS_A_BATCH:
         return events
     last = events[-1]

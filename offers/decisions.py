@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from geofences.log import shard_of
 from geofences.model import LatLng
 from geofences.sql import queries
 from geofences.zones import zone as zone_named
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
 
-    from geofences.model import Shard, TenantId
+    from geofences.model import TenantId
     from offers.facts import Shopper, Standing
     from offers.ledger import Supply
     from offers.model import CampaignId, Decision
@@ -140,13 +141,11 @@ def given_now(reservation: Reservation) -> Given:
     )
 
 
-def write(
-    connection: sa.Connection, shard: Shard, answers: Sequence[Answer], codes: Mapping[DecisionId, str] = NO_CODES
-) -> None:
+def write(connection: sa.Connection, answers: Sequence[Answer], codes: Mapping[DecisionId, str] = NO_CODES) -> None:
     """Decisions and messages; the reservations are the ledger's. `codes` are of claims made with the decisions."""
     if not answers:
         return
-    decided = [_decision_row(shard, made) for made in answers]
+    decided = [_decision_row(made) for made in answers]
     rows.insert(connection, "offers.decisions", DECISION_COLUMNS, decided)
     offered = [made for made in answers if made.decision.outcome is Outcome.OFFERED]
     positions = _positions(connection, offered)
@@ -185,13 +184,13 @@ def _positions(connection: sa.Connection, offered: Sequence[Answer]) -> dict[Dec
     return {DecisionId(row.decision_id): LatLng(lat=row.lat, lng=row.lng) for row in found}
 
 
-def _decision_row(shard: Shard, made: Answer) -> dict[str, object]:
+def _decision_row(made: Answer) -> dict[str, object]:
     question, decision = made.question, made.decision
     moment = question.moment
     return {
         "decision_id": question.decision_id,
         "tenant_id": question.campaign.tenant_id,
-        "shard": shard,
+        "shard": shard_of(moment.device_id),
         "campaign_id": question.campaign.campaign_id,
         "campaign_version": question.campaign.version,
         "device_id": moment.device_id,

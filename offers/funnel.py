@@ -19,8 +19,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from geofences.periods import local_hours
 from geofences.sql import queries
-from geofences.traffic import local_hours
 from geofences.zones import day_start, zone
 from offers.model import Outcome
 

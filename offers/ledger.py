@@ -16,17 +16,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import sqlalchemy as sa
 
 from geofences.errors import ConflictError
 from geofences.sql import queries
-from offers import rows
+from offers import rows, tables
 from offers.model import ReleaseReason, ReservationState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
-
-    import sqlalchemy as sa
 
     from geofences.model import DeviceId, StoreId, TenantId
     from offers.definition import CampaignDefinition
@@ -86,6 +85,14 @@ class Supply:
                 money[scope] -= reservation.cost
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetUsed:
+    scope: str
+    """`total`, `store:12` or `day:2026-06-01`."""
+    most: Decimal
+    reserved: Decimal
+
+
 def lock_users(connection: sa.Connection, users: Mapping[int, TenantId]) -> None:
     """One person's offers are decided one after the other, whichever shards their devices belong to."""
     if users:
@@ -135,6 +142,17 @@ def look_at_supply(
         for row in connection.execute(queries("offers")["budgets_left"], named):
             supply.money[row.campaign_id][row.scope] = row.left
     return supply
+
+
+def budgets_used(connection: sa.Connection, campaign_id: CampaignId, *, most: int) -> list[BudgetUsed]:
+    """The campaign's limited money: in all first, then what is nearest to its end, at most `most` of them."""
+    table = tables.budgets.c
+    limited = sa.and_(table.campaign_id == campaign_id, table.most < UNLIMITED)
+    order = (table.scope != "total", (table.reserved / table.most).desc(), table.scope)
+    found = connection.execute(
+        sa.select(table.scope, table.most, table.reserved).where(limited).order_by(*order).limit(most)
+    )
+    return [BudgetUsed(scope=row.scope, most=row.most, reserved=row.reserved) for row in found]
 
 
 def full_supply(campaign: Campaign, budgets: Mapping[tuple[CampaignId, str], tuple[TenantId, Decimal]]) -> Supply:

@@ -11,6 +11,7 @@ Nothing committed is lost: a row stays `queued` until an attempt ends it. Nothin
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
@@ -147,6 +148,8 @@ class Claims:
         self._definitions = Definitions()
         self._entered: list[str] = []
         """Lanes that the last claim took places in, once for each."""
+        self.cut_short = False
+        """Whether the last claim may have left due messages, for want of room."""
 
     def claim(self, connection: sa.Connection, *, now: datetime, now_s: float, limit: int) -> list[Claimed]:
         """Takes up to `limit` due messages, oldest first, in the caller's transaction.
@@ -155,10 +158,12 @@ class Claims:
         later claim. What is to be sent has a place in its lane, which the caller gives back.
         """
         self._entered = []
+        self.cut_short = False
         rates = lock_rates(connection, now=now)
         claimed: list[Claimed] = []
         for _ in range(PARKED_AT_MOST):
-            named = {"now": now, "limit": limit - len(claimed), "lease_until": now + LEASE}
+            room = limit - len(claimed)
+            named = {"now": now, "limit": room, "lease_until": now + LEASE}
             rooms = self._lanes.rooms(now_s)
             ways = {
                 "campaign_ids": sorted(rates),
@@ -168,6 +173,12 @@ class Claims:
                 "first_room": FIRST_ROOM,
             }
             rows = connection.execute(queries("offers")["claim_due"], named | ways).all()
+            taken = Counter(row.lane for row in rows if row.lane is not None)
+            self.cut_short = (
+                len(rows) >= room
+                or 0 in rooms.values()
+                or any(n >= rooms.get(lane, FIRST_ROOM) for lane, n in taken.items())
+            )
             self._definitions.learn(connection, rows)
             parked: list[tuple[int, datetime]] = []
             deferred: list[tuple[int, datetime]] = []
@@ -195,6 +206,7 @@ class Claims:
             put_back(connection, parked, rates)
             if crowded:
                 connection.execute(queries("offers")["put_back"], {"notification_ids": crowded})
+                self.cut_short = True
             if deferred:
                 ends = {"notification_ids": [one for one, _ in deferred], "times": [until for _, until in deferred]}
                 connection.execute(queries("offers")["defer"], ends)
@@ -370,13 +382,16 @@ def finish(connection: sa.Connection, batch: Sequence[Finished], *, now: datetim
 
 def put_in_inbox(connection: sa.Connection, batch: Sequence[Claimed], *, now: datetime) -> None:
     """Numbers inbox messages in commit order for each device, so that a stream can resume after any of them."""
-    ordered = sorted(batch, key=lambda claimed: (claimed.device_id, claimed.notification_id))
-    for device_id in sorted({claimed.device_id for claimed in ordered}):
-        connection.execute(queries("offers")["lock_inbox"], {"device_id": device_id})
-    for claimed in ordered:
-        connection.execute(
-            queries("offers")["put_in_inbox"],
-            {"notification_id": claimed.notification_id, "attempts": claimed.attempts, "now": now},
-        )
-    if ordered:
-        connection.execute(sa.text(f"NOTIFY {NEW_INBOX_CHANNEL}"))
+    if not batch:
+        return
+    ordered = sorted(batch, key=lambda claimed: claimed.notification_id)
+    connection.execute(queries("offers")["lock_inboxes"], {"device_ids": [claimed.device_id for claimed in ordered]})
+    connection.execute(
+        queries("offers")["put_in_inbox"],
+        {
+            "notification_ids": [claimed.notification_id for claimed in ordered],
+            "attempts_each": [claimed.attempts for claimed in ordered],
+            "now": now,
+        },
+    )
+    connection.execute(sa.text(f"NOTIFY {NEW_INBOX_CHANNEL}"))

@@ -67,30 +67,34 @@ claimed AS (
     FROM due
     WHERE n.notification_id = due.notification_id
     RETURNING n.*
+),
+offered AS MATERIALIZED (
+    -- in two steps, because to try the orders out in which ten tables could be joined takes longer than to join them
+    SELECT claimed.*, c.status AS campaign_status, c.version AS campaign_version, r.state AS reservation_state,
+           coalesce(g.granted, false) AS push_consent, d.timezone AS device_timezone, d.quiet_times
+    FROM claimed
+    JOIN offers.campaigns AS c ON c.campaign_id = claimed.campaign_id
+    LEFT JOIN offers.reservations AS r ON r.decision_id = claimed.decision_id
+    LEFT JOIN geofences.consents AS g ON g.device_id = claimed.device_id AND g.purpose = 'push'
+    LEFT JOIN geofences.devices AS d ON d.device_id = claimed.device_id
 )
-SELECT claimed.*, c.status AS campaign_status, c.version AS campaign_version, r.state AS reservation_state,
-       coalesce(g.granted, false) AS push_consent, h.address, h.lane, h.status AS channel_status,
+SELECT offered.*, h.address, h.lane, h.status AS channel_status,
        CASE WHEN w.old_secret_until <= :now THEN w.secrets[1:1] ELSE w.secrets END AS secrets,
        a.settings AS app_settings, a.sealed_key AS app_key,
-       d.timezone AS device_timezone, d.quiet_times, s.timezone, s.opening_hours,
-       ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
-FROM claimed
-JOIN offers.campaigns AS c ON c.campaign_id = claimed.campaign_id
-LEFT JOIN offers.reservations AS r ON r.decision_id = claimed.decision_id
-LEFT JOIN geofences.consents AS g ON g.device_id = claimed.device_id AND g.purpose = 'push'
-LEFT JOIN offers.channels AS h ON h.channel_id = claimed.channel_id
+       s.timezone, s.opening_hours, ST_Y(s.location::geometry) AS lat, ST_X(s.location::geometry) AS lng
+FROM offered
+LEFT JOIN offers.channels AS h ON h.channel_id = offered.channel_id
 LEFT JOIN offers.webhooks AS w
-    ON claimed.channel = 'webhook' AND w.tenant_id = claimed.tenant_id AND w.url = h.address ->> 'url'
+    ON offered.channel = 'webhook' AND w.tenant_id = offered.tenant_id AND w.url = h.address ->> 'url'
 LEFT JOIN LATERAL (
     -- an address that names no app is of the tenant's oldest
     SELECT p.settings, p.sealed_key FROM offers.push_apps AS p
-    WHERE claimed.channel IN ('apns', 'fcm') AND p.tenant_id = claimed.tenant_id AND p.provider = claimed.channel
+    WHERE offered.channel IN ('apns', 'fcm') AND p.tenant_id = offered.tenant_id AND p.provider = offered.channel
       AND p.name = coalesce(h.address ->> 'app', p.name)
     ORDER BY p.push_app_id LIMIT 1
 ) AS a ON true
-LEFT JOIN geofences.stores AS s ON s.store_id = claimed.store_id
-LEFT JOIN geofences.devices AS d ON d.device_id = claimed.device_id
-ORDER BY claimed.not_before, claimed.notification_id
+LEFT JOIN geofences.stores AS s ON s.store_id = offered.store_id
+ORDER BY offered.not_before, offered.notification_id
 
 -- name: definitions_of
 SELECT campaign_id, version, definition FROM offers.campaigns WHERE campaign_id = ANY(CAST(:campaign_ids AS bigint[]))
@@ -119,13 +123,19 @@ FROM unnest(CAST(:notification_ids AS bigint[]), CAST(:attempts_each AS integer[
     AS f(notification_id, attempts, state, reason, not_before, outcome_unknown)
 WHERE n.notification_id = f.notification_id AND n.state = 'sending' AND n.attempts = f.attempts
 
--- name: lock_inbox
-SELECT pg_advisory_xact_lock(5242005, hashint8(:device_id))
+-- name: lock_inboxes
+SELECT pg_advisory_xact_lock(5242005, key)
+FROM (SELECT DISTINCT hashint8(device_id) AS key FROM unnest(CAST(:device_ids AS bigint[])) AS device_id ORDER BY key) AS k
 
 -- name: put_in_inbox
-UPDATE offers.notifications
-SET state = 'sent', sent_at = :now, lease_until = NULL, inbox_seq = nextval('offers.inbox_seq')
-WHERE notification_id = :notification_id AND state = 'sending' AND attempts = :attempts
+-- numbered in the order in which they are given
+UPDATE offers.notifications AS n
+SET state = 'sent', sent_at = :now, lease_until = NULL, inbox_seq = given.inbox_seq
+FROM (SELECT notification_id, attempts, nextval('offers.inbox_seq') AS inbox_seq
+      FROM (SELECT * FROM unnest(CAST(:notification_ids AS bigint[]), CAST(:attempts_each AS integer[]))
+                          WITH ORDINALITY AS each(notification_id, attempts, place)
+            ORDER BY place) AS in_order) AS given
+WHERE n.notification_id = given.notification_id AND n.state = 'sending' AND n.attempts = given.attempts
 
 -- name: inbox
 -- newest first; what has ended is gone

@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final
 
 import jwt
@@ -136,7 +137,7 @@ class ApnsSender:
                 "authorization": self._tokens.authorization(app, now=now),
                 "apns-topic": app.topic,
                 "apns-push-type": "alert",
-                "apns-id": str(uuid.uuid5(_NAMESPACE, message.message_id)),  # the same for every repeat
+                "apns-id": apns_id(message.message_id),  # the same for every repeat
                 "apns-collapse-id": message.message_id,  # a repeat replaces what is shown
                 "apns-expiration": str(max(0, math.floor(message.expires_at.timestamp()))),
                 "apns-priority": _PRIORITIES[message.urgency],
@@ -162,6 +163,17 @@ def payload_of(message: Message) -> bytes:
         },
         enc_hook=dict,
     )
+
+
+def apns_id(message_id: str) -> str:
+    """A UUID of version 5 (RFC 9562, section 5.5); Python's own takes longer than all else that is said of a message.
+
+    >>> apns_id("a") == str(uuid.uuid5(_NAMESPACE, "a"))
+    True
+    """
+    named = sha1(_NAMESPACE.bytes + message_id.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(named[16], 16) & 3]
+    return f"{named[:8]}-{named[8:12]}-5{named[13:16]}-{variant}{named[17:20]}-{named[20:32]}"
 
 
 def provider_token(app: ApnsApp, *, now: datetime) -> str:

@@ -1,7 +1,8 @@
 """The HTTP under all push senders: one thread, libcurl, every connection guarded, kept and shared.
 
 A sender does no input or output: it holds a conversation, a generator that yields requests, is sent what came of each
-and returns the outcome. The transport holds hundreds of conversations at once; over HTTP/2 they share connections.
+and returns the outcome. What a first request takes to compute is computed by who starts it, so that no socket waits for
+a signature. The transport holds hundreds of conversations at once; over HTTP/2 they share connections.
 
 Nothing is followed, nothing goes through a proxy, nothing is logged: the path of a push endpoint is its password. Every
 way in which a request can fail is one outcome of one table.
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import certifi
@@ -88,13 +88,14 @@ class HttpTransport:
     def start(
         self, conversation: Conversation, done: Callable[[Outcome], None], *, may_send: Callable[[], bool] = _always
     ) -> None:
-        """Hold a conversation; `done` gets its outcome, in the transport's thread. Returns at once.
+        """Hold a conversation; `done` gets its outcome. Returns when its first request is on its way to the loop.
 
-        `may_send` is asked in that thread when a request is about to leave, however long it waited for a connection: a
-        False ends it as a Retry of the reason TOO_LATE. What the conversation raises itself reaches `done` as a Retry
-        of the reason `sender_broken`.
+        It begins in the caller's thread and goes on in the loop's, which calls `done`; if there is nothing to send, the
+        caller's does. `may_send` is asked in the loop's thread when a request is about to leave, however long it waited
+        for a connection: a False ends it as a Retry of the reason TOO_LATE. What the conversation raises itself reaches
+        `done` as a Retry of the reason `sender_broken`.
         """
-        self._loop.call_soon(lambda: self._go_on(conversation, None, done, may_send))
+        self._go_on(conversation, None, done, may_send)
 
     def hold(self, conversation: Conversation) -> Outcome:
         """Hold a conversation to its end and return the outcome."""
@@ -122,7 +123,7 @@ class HttpTransport:
             came.set()
 
         request = Request(url=url, headers=dict(headers), body=body)
-        self._loop.call_soon(lambda: self._post(request, then, _always))
+        self._post(request, then, _always)
         came.wait()
         return found[0]
 
@@ -184,10 +185,8 @@ class HttpTransport:
             then=finished,
             may_send=may_send,
         )
-        if request.connections:
-            self._pool(request.connections).call_soon(partial(self._pool(request.connections).begin, exchange))
-        else:
-            self._loop.begin(exchange)
+        loop = self._pool(request.connections) if request.connections else self._loop
+        loop.begin(exchange)
 
     def _pool(self, name: str) -> CurlLoop:
         """Connections that only requests of this name use."""

@@ -28,45 +28,46 @@ LIMIT 1000
 FOR NO KEY UPDATE OF c SKIP LOCKED
 
 -- name: waiting_shards
--- shards with events the decider has not seen, or scheduled offers not decided
-SELECT s.shard FROM geofences.shards AS s JOIN offers.cursors AS c USING (shard) WHERE s.seq > c.seq
-UNION
-SELECT DISTINCT d.shard FROM offers.occasion_devices AS d WHERE NOT d.decided
+-- shards with events the decider has not seen, or scheduled offers not decided, and about how many
+SELECT shard, CAST(sum(n) AS bigint) AS waiting
+FROM (SELECT s.shard, s.seq - c.seq AS n FROM geofences.shards AS s JOIN offers.cursors AS c USING (shard)
+      WHERE s.seq > c.seq
+      UNION ALL
+      SELECT d.shard, count(*) FROM offers.occasion_devices AS d WHERE NOT d.decided GROUP BY d.shard) AS each_kind
+GROUP BY shard
 ORDER BY shard
 
--- name: lock_cursor
-SELECT seq FROM offers.cursors WHERE shard = :shard FOR UPDATE
+-- name: lock_cursors
+-- but for those that another decider holds: it decides what is there
+SELECT shard, seq FROM offers.cursors WHERE shard = ANY(CAST(:shards AS smallint[])) ORDER BY shard FOR UPDATE SKIP LOCKED
 
 -- name: events_after
 -- told_before: a late position made this event of a visit that may have been told under another name or time
-SELECT e.event_id, e.tenant_id, e.seq, e.type, e.device_id, e.fence_id, e.store_id, e.root_visit_id, e.at, e.clock,
-       e.received_at, e.confidence, e.already_inside,
-       e.detail IS NOT NULL OR e.root_visit_id <> e.visit_id AS told_before,
+SELECT e.*,
        CASE WHEN e.type IN ('visit.dwelled', 'visit.exited')
             THEN (SELECT extract(epoch FROM e.at - v.entered_at) FROM geofences.visits AS v WHERE v.visit_id = e.visit_id)
        END AS dwell_s
-FROM geofences.events AS e
-WHERE e.shard = :shard AND e.seq > :seq
-ORDER BY e.seq
-LIMIT :limit
+FROM unnest(CAST(:shards AS smallint[]), CAST(:seqs AS bigint[])) AS c(shard, seq)
+CROSS JOIN LATERAL (
+    SELECT e.event_id, e.tenant_id, e.shard, e.seq, e.type, e.device_id, e.fence_id, e.store_id, e.visit_id,
+           e.root_visit_id, e.at, e.clock, e.received_at, e.confidence, e.already_inside,
+           e.detail IS NOT NULL OR e.root_visit_id <> e.visit_id AS told_before
+    FROM geofences.events AS e
+    WHERE e.shard = c.shard AND e.seq > c.seq
+    ORDER BY e.seq
+    LIMIT :limit
+) AS e
+ORDER BY e.shard, e.seq
 
 -- name: decided_before
 SELECT decision_id FROM offers.decisions
 WHERE tenant_id = ANY(CAST(:tenant_ids AS integer[])) AND device_id = ANY(CAST(:device_ids AS bigint[]))
   AND decision_id = ANY(CAST(:decision_ids AS bigint[]))
 
--- name: advance_cursor
-UPDATE offers.cursors SET seq = :seq WHERE shard = :shard
-
--- name: undecided_occasions
-SELECT seq, campaign_id, store_id, due_at, device_id, tenant_id, clock
-FROM offers.occasion_devices
-WHERE shard = :shard AND NOT decided
-ORDER BY seq
-LIMIT :limit
-
--- name: end_occasions
-UPDATE offers.occasion_devices SET decided = true WHERE shard = :shard AND NOT decided AND seq = ANY(CAST(:seqs AS bigint[]))
+-- name: advance_cursors
+UPDATE offers.cursors AS c SET seq = moved.seq
+FROM unnest(CAST(:shards AS smallint[]), CAST(:seqs AS bigint[])) AS moved(shard, seq)
+WHERE c.shard = moved.shard
 
 -- name: shoppers
 -- attributes only where a campaign asks for them: the app's, over them a server's of the device, over them of the person.
@@ -292,41 +293,6 @@ LIMIT 5000
 -- name: held_of_campaign
 SELECT decision_id FROM offers.reservations
 WHERE campaign_id = :campaign_id AND state = 'held' AND claimed_at IS NULL
-
--- name: live_scheduled
-SELECT c.campaign_id, c.tenant_id, c.definition, s.timezone, array_agg(s.store_id ORDER BY s.store_id) AS store_ids,
-       (SELECT max(m.at) FROM offers.campaign_moves AS m
-        WHERE m.campaign_id = c.campaign_id AND m.status = 'live' AND m.move <> 'test-send') AS live_since
-FROM offers.campaigns AS c
-JOIN geofences.stores AS s ON s.tenant_id = c.tenant_id AND s.deleted_at IS NULL
-WHERE c.status = 'live' AND c.trigger_type = 'scheduled'
-  AND (NOT EXISTS (SELECT FROM offers.campaign_stores AS t WHERE t.campaign_id = c.campaign_id)
-       OR EXISTS (SELECT FROM offers.campaign_stores AS t WHERE t.campaign_id = c.campaign_id AND t.store_id = s.store_id))
-GROUP BY c.campaign_id, c.tenant_id, c.definition, s.timezone
-ORDER BY c.campaign_id, s.timezone
-
--- name: begin_occasions
--- answers only the occasions that nobody began before: a second scheduler, or a second look, changes nothing
-INSERT INTO offers.occasions (campaign_id, store_id, due_at, tenant_id)
-SELECT :campaign_id, store_id, :due_at, :tenant_id FROM unnest(CAST(:store_ids AS bigint[])) AS t(store_id)
-ON CONFLICT DO NOTHING
-RETURNING store_id
-
--- name: gather_devices
--- who is inside a fence of the store now, or was last seen in one of these cells within the radius not long ago
-INSERT INTO offers.occasion_devices (campaign_id, store_id, due_at, device_id, tenant_id, shard, clock)
-SELECT :campaign_id, :store_id, :due_at, found.device_id, :tenant_id, (found.device_id % 64)::smallint, :now
-FROM (
-    SELECT v.device_id FROM geofences.visits AS v
-    JOIN geofences.fences AS f ON f.fence_id = v.fence_id
-    WHERE f.store_id = :store_id AND v.status = 'open' AND v.tenant_id = :tenant_id
-    UNION
-    SELECT l.device_id FROM geofences.device_last AS l
-    JOIN geofences.stores AS s ON s.store_id = :store_id
-    WHERE l.tenant_id = :tenant_id AND l.cell_r9 = ANY(CAST(:cells AS bigint[])) AND l.seen_at > :seen_after
-      AND ST_DWithin(s.location, ST_MakePoint(l.lng, l.lat)::geography, :radius_m)
-) AS found
-ON CONFLICT DO NOTHING
 
 -- name: stored_decisions
 -- with all that they rested on: the campaign's version, the place, the facts

@@ -56,7 +56,7 @@ class Scheduler:
         now: Callable[[], datetime],
         beat: Callable[[], None],
         retention: timedelta,
-        chores: Sequence[Callable[[], None]] = (),
+        chores: Sequence[Callable[[], object]] = (),
         on_leading: Callable[[bool], None] = lambda _: None,
         on_job: Callable[[str, bool], None] = lambda _job, _done: None,
         webhook_retention: timedelta = timedelta(days=14),
@@ -104,7 +104,7 @@ class Scheduler:
     def _clock(self) -> BackgroundScheduler:
         clock = BackgroundScheduler(
             timezone="UTC",
-            executors={"default": ThreadPoolExecutor(2)},
+            executors={"default": ThreadPoolExecutor(3)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         start = self._now()
@@ -120,7 +120,7 @@ class Scheduler:
         clock.add_job(self._safely(self.end_old_secrets), "interval", seconds=60, next_run_time=start)
         return clock
 
-    def _safely(self, job: Callable[[], None]) -> Callable[[], None]:
+    def _safely(self, job: Callable[[], object]) -> Callable[[], None]:
         def run() -> None:
             try:
                 job()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ from geofences.zones import day_start
 from offers.model import RedemptionState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import date
     from zoneinfo import ZoneInfo
 
@@ -30,19 +31,37 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet would take for the beginning of a formula."""
 
 
-def statement(connection: sa.Connection, *, store_id: StoreId, day: date, zone: ZoneInfo) -> str:
-    """All that was redeemed on the day, with what was cancelled of it since, and a total a currency."""
+def rows_of_day(connection: sa.Connection, *, store_id: StoreId, day: date, zone: ZoneInfo) -> Sequence[Any]:
+    """All that was redeemed on the day, with what was cancelled of it since, in the order of redemption."""
     start, end = day_start(day, zone), day_start(day + timedelta(days=1), zone)
     named = {"store_id": store_id, "start": start, "end": end}
-    return as_csv(connection.execute(queries("offers")["statement"], named), zone)
+    return connection.execute(queries("offers")["statement"], named).all()
 
 
-def as_csv(rows: Iterable[Any], zone: ZoneInfo) -> str:
-    """Rows of the block `statement`. Totals leave out what was cancelled."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """What was redeemed in one currency, without what was cancelled since."""
+
+    currency: str
+    amount: Decimal
+    discount: Decimal
+
+
+def totals_of(rows: Iterable[Any]) -> list[Total]:
+    """A total for each currency of the rows, in order of the currencies' codes."""
+    sums: dict[str, tuple[Decimal, Decimal]] = {}
+    for row in rows:
+        if row.state == RedemptionState.REDEEMED and row.currency is not None:
+            amount, off = sums.get(row.currency, (Decimal(0), Decimal(0)))
+            sums[row.currency] = amount + (row.amount or 0), off + (row.discount or 0)
+    return [Total(currency=name, amount=amount, discount=off) for name, (amount, off) in sorted(sums.items())]
+
+
+def as_csv(rows: Sequence[Any], zone: ZoneInfo) -> str:
+    """Rows of the block `statement` with a total a currency. Totals leave out what was cancelled."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    totals: dict[str, tuple[Decimal, Decimal]] = {}
     for row in rows:
         writer.writerow(
             [
@@ -58,11 +77,8 @@ def as_csv(rows: Iterable[Any], zone: ZoneInfo) -> str:
                 row.state,
             ]
         )
-        if row.state == RedemptionState.REDEEMED and row.currency is not None:
-            amount, off = totals.get(row.currency, (Decimal(0), Decimal(0)))
-            totals[row.currency] = amount + (row.amount or 0), off + (row.discount or 0)
-    for currency, (amount, off) in sorted(totals.items()):
-        writer.writerow([TOTAL, "", "", "", "", "", money(amount), currency, money(off), ""])
+    for one in totals_of(rows):
+        writer.writerow([TOTAL, "", "", "", "", "", money(one.amount), one.currency, money(one.discount), ""])
     return text.getvalue()
 
 

@@ -391,6 +391,7 @@ notifications = sa.Table(
     sa.Index("ix_notifications_device_id_inbox_seq", "device_id", "inbox_seq"),
     sa.Index("ix_notifications_decision_id", "decision_id"),
     sa.Index("ix_notifications_campaign_id_state", "campaign_id", "state"),
+    sa.Index(None, "created_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     schema=SCHEMA,
 )
 

@@ -110,7 +110,7 @@ class Worker:
                     while not stop.is_set():
                         busy = work(woken)
                         self._beat()
-                        woken = not busy and listener.wait(self._patience_s())
+                        woken = listener.wait(0 if busy else self._patience_s())
             except sa.exc.DBAPIError as error:
                 log.warning("worker.waits", error=type(error).__name__, for_=channel)
                 stop.wait(RETRY_S)
@@ -130,30 +130,30 @@ class Worker:
                 log.warning("worker.reclaimed", notifications=again)
         # none is claimed to wait for a sender: it would go even to who takes the consent back meanwhile
         room = min(IN_FLIGHT - self._in_flight, CLAIM_AT_MOST)
-        look = finished or woken or time.monotonic() >= self._look_again_s
+        look = woken or time.monotonic() >= self._look_again_s or (finished and self._claims.cut_short)
         if room <= 0 or stop.is_set() or not look:
             return finished
         try:
             with self._database.begin() as connection:
                 claimed = self._claims.claim(connection, now=self._now(), now_s=time.monotonic(), limit=room)
+                inbox = [message for message in claimed if _is_for_inbox(message)]
+                outbox.put_in_inbox(connection, inbox, now=self._now())
         except BaseException:
             self._claims.undo()
             raise
-        self._look_again_s = 0 if claimed else time.monotonic() + POLL_S
-        self._start(claimed)
+        self._look_again_s = 0 if claimed and self._claims.cut_short else time.monotonic() + POLL_S
+        self._on_finished([Finished(claimed=one, state=NotificationState.SENT, reason=None) for one in inbox])
+        self._start([message for message in claimed if not _is_for_inbox(message)])
         return finished + len(claimed)
 
     def _start(self, claimed: Sequence[Claimed]) -> None:
-        """Inbox messages and those that must not be sent any more end at once; the others go to their senders."""
-        inbox = []
+        """Messages that must not be sent any more end at once; the others go to their senders."""
         ended = []
         for message in claimed:
             sender = self._senders.get(message.channel)
             if message.unsendable is not None:
                 state, reason = message.unsendable
                 ended.append(Finished(claimed=message, state=state, reason=reason))
-            elif message.channel is ChannelType.INBOX:
-                inbox.append(message)
             elif message.unreadable:
                 self._lanes.leave(message.lane)
                 paused = ChannelPaused(reason="unreadable_secret", scope=message.lane)
@@ -164,12 +164,10 @@ class Worker:
             else:
                 self._in_flight += 1
                 self._attempt(sender, message)
-        if inbox or ended:
+        if ended:
             with self._database.begin() as connection:
-                outbox.put_in_inbox(connection, inbox, now=self._now())
                 outbox.finish(connection, ended, now=self._now())
-            delivered = [Finished(claimed=message, state=NotificationState.SENT, reason=None) for message in inbox]
-            self._on_finished([*delivered, *ended])
+            self._on_finished(ended)
 
     def _attempt(self, sender: PushSender, claimed: Claimed) -> None:
         """Begins one; it ends in the transport's thread."""
@@ -214,3 +212,7 @@ class Worker:
             self._in_flight -= len(batch)
             self._on_finished(batch)
         return len(batch)
+
+
+def _is_for_inbox(message: Claimed) -> bool:
+    return message.channel is ChannelType.INBOX and message.unsendable is None

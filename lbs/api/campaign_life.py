@@ -17,6 +17,7 @@ from lbs.deps import Permitted, ServicesDep, Tx
 from lbs.errors import NoConsentError
 from lbs.fields import ExternalId, SeenVersion, id_of
 from lbs.limits import count
+from lbs.people import names_of
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
 from offers.catalogue import load_place
@@ -44,6 +45,14 @@ class Rejection(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True)]
+
+
+class Note(BaseModel):
+    """What whoever takes a step wants to have remembered with it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str | None, StringConstraints(max_length=1000, strip_whitespace=True)] = None
 
 
 class TrialBody(BaseModel):
@@ -83,7 +92,7 @@ class MoveView(BaseModel):
     version: int
     at: datetime
     actor: str = Field(examples=["user:12", "scheduler"])
-    reason: str | None = Field(description="Of a rejection.")
+    reason: str | None = Field(description="Why a rejection; of other steps what was said with them, if anything.")
 
 
 class History(BaseModel):
@@ -91,6 +100,7 @@ class History(BaseModel):
 
     versions: list[VersionView]
     moves: list[MoveView]
+    people: dict[str, str] = Field(description="Names of the actors that are people.", examples=[{"user:12": "Anna"}])
 
 
 @router.get("/{campaign_id}/history", operation_id="campaign_history", responses={**OF_EVERY_READ, **declared(404)})
@@ -114,6 +124,7 @@ def read_history(campaign_id: str, caller: Permitted, connection: Tx) -> History
             )
             for one in moves
         ],
+        people=names_of(connection, {*(one.created_by for one in versions), *(one.actor for one in moves)}),
     )
 
 
@@ -197,6 +208,7 @@ def post_move(
     connection: Tx,
     services: ServicesDep,
     version: SeenVersion = None,
+    body: Note | None = None,
 ) -> CampaignState:
     """Take a campaign one step on: draft, submitted, approved, live, paused, ended, archived.
 
@@ -209,6 +221,7 @@ def post_move(
         move=move,
         actor=caller.actor,
         now=services.now(),
+        reason=None if body is None else body.reason or None,
         version=version,
     )
     return CampaignState(campaign_id=campaign_id, status=status)

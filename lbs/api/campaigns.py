@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Self
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from geofences.model import StoreId
 from lbs.deps import Permitted, ServicesDep, Tx
@@ -17,9 +18,10 @@ from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
 from offers.catalogue import hours_of
 from offers.definition import CampaignDefinition
+from offers.definition import Windows as WindowsDefinition
 from offers.lift import LEAST_P, Effect, Measure, measure_lift
 from offers.model import CampaignId, CampaignStatus
-from offers.schedule import next_windows
+from offers.schedule import Schedule, next_windows
 from offers.store import (
     StoredCampaign,
     create_campaign,
@@ -69,6 +71,16 @@ class Window(BaseModel):
 class Windows(BaseModel):
     timezone: str
     items: list[Window]
+
+
+class DraftWindows(BaseModel):
+    """Windows that need not be stored yet, and a store to look at them from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    windows: WindowsDefinition
+    store_id: str
+    n: Annotated[int, Field(ge=1, le=100)] = 10
 
 
 class EffectView(BaseModel):
@@ -193,14 +205,20 @@ def preview_windows(
 ) -> Windows:
     """The next times the campaign is on at a store."""
     campaign = get_campaign(connection, tenant_id=caller.tenant_id, campaign_id=_id(campaign_id)).campaign
+    return _next_windows(connection, campaign.schedule, store_id=store_id, n=n, now=services.now())
+
+
+@router.post("/windows", operation_id="preview_draft_windows", responses={**OF_EVERY_WRITE, **declared(404)})
+def preview_draft_windows(body: DraftWindows, _: Permitted, connection: Tx, services: ServicesDep) -> Windows:
+    """The next times that windows would be on at a store; stores nothing."""
+    schedule = body.windows.schedule()
+    return _next_windows(connection, schedule, store_id=body.store_id, n=body.n, now=services.now())
+
+
+def _next_windows(connection: sa.Connection, schedule: Schedule, *, store_id: str, n: int, now: datetime) -> Windows:
     place = load_store_place(connection, StoreId(id_of(store_id, "store")))
-    found = next_windows(
-        campaign.schedule,
-        zone=place.zone,
-        after=services.now(),
-        n=n,
-        hours=hours_of(place.opening_hours, place.zone.key, place.location),
-    )
+    hours = hours_of(place.opening_hours, place.zone.key, place.location)
+    found = next_windows(schedule, zone=place.zone, after=now, n=n, hours=hours)
     return Windows(
         timezone=place.zone.key,
         items=[

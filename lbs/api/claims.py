@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
 import segno
 import sqlalchemy as sa
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from geofences.errors import NotFoundError
 from geofences.model import StoreId
+from geofences.zones import zone
 from lbs.auth import Caller, CallerKind
 from lbs.deps import Permitted, ServicesDep, Tx, own_device
-from lbs.fields import ExternalId, ShortText, id_of
+from lbs.fields import ExternalId, ShortText, id_of, language_of
 from lbs.paging import DEFAULT_LIMIT, CursorText, Limit, Page, cursor_of, cut, id_after
 from lbs.problems import declared
 from lbs.routes import OF_EVERY_READ, OF_EVERY_WRITE, Route
 from lbs.services import Services
 from offers.claiming import claim
-from offers.claims import Claim, claims_of, devices_of_person, load_claim
+from offers.claims import Claim, claims_of, devices_of_person, load_claim, terms_of_several
 from offers.codes import shown
+from offers.definition import CampaignDefinition, Offer
 from offers.model import CampaignId, ClaimId, ClaimSource, ClaimState
+from offers.wording import MessageValues, say
 
 router = APIRouter(prefix="/v1/claims", tags=["claims"], route_class=Route)
 
@@ -50,6 +54,9 @@ class ClaimView(BaseModel):
     claim_id: str
     campaign_id: str
     store_id: str | None
+    store_name: str | None = Field(description="Null also once the store is gone.")
+    title: str = Field(description="Of the offer, in the first language of `Accept-Language`.")
+    offer: Offer = Field(description="As it was when it was claimed.")
     source: ClaimSource = Field(description="`push`: it keeps what a message promised.")
     state: ClaimState
     code: str | None = Field(description="For the till; null once the claim is over.", examples=["2CDF-HJKM-N3P6"])
@@ -58,7 +65,21 @@ class ClaimView(BaseModel):
     expires_at: datetime
 
     @classmethod
-    def of(cls, found: Claim, services: Services, *, with_qr: bool = False) -> Self:
+    def of(
+        cls,
+        found: Claim,
+        terms: CampaignDefinition,
+        services: Services,
+        *,
+        locale: str | None,
+        with_qr: bool = False,
+    ) -> Self:
+        store = None if found.store_id is None else services.memory.stores.get(found.tenant_id, found.store_id)
+        values = MessageValues(
+            store="" if store is None else store.name,
+            zone=zone("UTC" if store is None else store.timezone),
+            now=found.created_at,
+        )
         state = found.state_at(services.now())
         live = state is ClaimState.CLAIMED and found.code_sealed is not None
         code = services.codes.unsealed(found.code_sealed) if live and found.code_sealed is not None else None
@@ -66,6 +87,9 @@ class ClaimView(BaseModel):
             claim_id=str(found.claim_id),
             campaign_id=str(found.campaign_id),
             store_id=None if found.store_id is None else str(found.store_id),
+            store_name=None if store is None else store.name,
+            title=say(terms, locale, values).title,
+            offer=terms.offer,
             source=found.source,
             state=state,
             code=None if code is None else shown(code),
@@ -82,6 +106,7 @@ def post_claim(
     connection: Tx,
     services: ServicesDep,
     include: Annotated[Literal["qr"] | None, Query(description="`qr`: the code as a picture too.")] = None,
+    accept_language: Annotated[str | None, Header()] = None,
 ) -> ClaimView:
     """Claim an offer and get its code. A person has one live claim of a campaign: asking again gives the same code."""
     made = claim(
@@ -93,7 +118,7 @@ def post_claim(
         book=services.codes,
         now=services.now(),
     )
-    return ClaimView.of(made, services, with_qr=include == "qr")
+    return _views(connection, [made], services, accept_language, with_qr=include == "qr")[0]
 
 
 @router.get("", operation_id="list_claims", responses=OF_EVERY_READ)
@@ -104,21 +129,28 @@ def list_claims(
     device_id: Annotated[ExternalId, Query(description="Whose claims, on this device and the person's others.")],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
+    accept_language: Annotated[str | None, Header()] = None,
 ) -> Page[ClaimView]:
     """List a person's claims, newest first."""
     device_ids = devices_of_person(connection, own_device(caller, device_id))
     before = None if cursor is None else ClaimId(id_after(cursor))
     page, more = cut(claims_of(connection, device_ids=device_ids, before=before, limit=limit + 1), limit)
     return Page(
-        items=[ClaimView.of(found, services) for found in page],
+        items=_views(connection, page, services, accept_language),
         next_cursor=cursor_of(page[-1].claim_id) if more else None,
     )
 
 
 @router.get("/{claim_id}", operation_id="get_claim", responses={**OF_EVERY_READ, **declared(404)})
-def read_claim(claim_id: str, caller: Permitted, connection: Tx, services: ServicesDep) -> ClaimView:
+def read_claim(
+    claim_id: str,
+    caller: Permitted,
+    connection: Tx,
+    services: ServicesDep,
+    accept_language: Annotated[str | None, Header()] = None,
+) -> ClaimView:
     """Get one claim, with its code while it can be used."""
-    return ClaimView.of(_own_claim(connection, caller, claim_id), services)
+    return _views(connection, [_own_claim(connection, caller, claim_id)], services, accept_language)[0]
 
 
 @router.get(
@@ -152,6 +184,21 @@ def read_qr(
     return Response(
         picture.getvalue(), media_type=SVG if form == "svg" else PNG, headers={"Cache-Control": "private, no-store"}
     )
+
+
+def _views(
+    connection: sa.Connection,
+    found: Sequence[Claim],
+    services: Services,
+    accept_language: str | None,
+    *,
+    with_qr: bool = False,
+) -> list[ClaimView]:
+    terms, locale = terms_of_several(connection, found), language_of(accept_language)
+    return [
+        ClaimView.of(one, terms[one.campaign_id, one.campaign_version], services, locale=locale, with_qr=with_qr)
+        for one in found
+    ]
 
 
 def _own_claim(connection: sa.Connection, caller: Caller, claim_id: str) -> Claim:

@@ -12,8 +12,9 @@ from geofences.cover import cover
 from geofences.index import FenceIndex, confidence
 from geofences.model import FenceKind, TenantId
 from geofences.visits import to_us
-from lbs.deps import Permitted, ServicesDep
+from lbs.deps import Permitted, ServicesDep, Tx
 from lbs.fields import Latitude, Longitude
+from lbs.places import fences_overlapping
 from lbs.routes import OF_EVERY_WRITE, Route
 from lbs.shapes import ShapeBody, shape_fields
 
@@ -21,6 +22,8 @@ router = APIRouter(prefix="/v1/fences", tags=["fences"], route_class=Route)
 
 RESOLUTION_SHIFT = 52
 """Where an H3 index keeps its resolution, in 4 bits."""
+
+MOST_OVERLAPS = 20
 
 
 class MatchPosition(BaseModel):
@@ -56,6 +59,14 @@ class MatchAnswer(BaseModel):
     items: list[list[MatchedFence]]
 
 
+class OverlappedFence(BaseModel):
+    """A fence that exists already."""
+
+    fence_id: str
+    external_id: str
+    name: str | None
+
+
 class PreviewAnswer(BaseModel):
     """What a fence of this shape would be."""
 
@@ -65,6 +76,11 @@ class PreviewAnswer(BaseModel):
     area_m2: float
     cells: list[str] = Field(description="H3 cells by which the engine finds the fence.")
     resolution: int = Field(description="H3 resolution of the cells.")
+    best_confidence: float = Field(
+        description="Of a position well inside from a phone that does not say how accurate it is (20 m). Where that is"
+        " less than the profile's `min_confidence`, hardly anybody ever enters."
+    )
+    overlaps: list[OverlappedFence] = Field(description="Fences that share some of it, the first 20.")
     warnings: list[str]
 
 
@@ -75,16 +91,23 @@ def match_fences(body: MatchBody, caller: Permitted, services: ServicesDep) -> M
 
 
 @router.post("/preview", operation_id="preview_fence", responses=OF_EVERY_WRITE)
-def preview_fence(body: ShapeBody, _: Permitted) -> PreviewAnswer:
+def preview_fence(body: ShapeBody, caller: Permitted, connection: Tx) -> PreviewAnswer:
     """Clean a geometry and show its area and the very cells that the engine would use. Nothing is stored."""
     shape, warnings = body.to_shape()
     cells = cover(shape)
+    area_m2 = geo.area_m2(shape)
+    overlaps = fences_overlapping(connection, caller.tenant_id, shape, cells, limit=MOST_OVERLAPS)
     return PreviewAnswer(
         kind=geo.kind_of(shape),
         **shape_fields(shape),
-        area_m2=geo.area_m2(shape),
+        area_m2=area_m2,
         cells=[f"{cell:x}" for cell in cells],
         resolution=(cells[0] >> RESOLUTION_SHIFT) & 0xF,
+        best_confidence=float(confidence(np.array([np.inf]), np.array([np.nan]), np.array([area_m2]))[0]),
+        overlaps=[
+            OverlappedFence(fence_id=str(fence_id), external_id=external_id, name=name)
+            for fence_id, external_id, name in overlaps
+        ],
         warnings=warnings,
     )
 

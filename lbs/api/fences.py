@@ -117,9 +117,19 @@ def list_fences(
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
     external_id: Annotated[ExternalId | None, Query(description="Only the fence of this external id.")] = None,
+    store_id: Annotated[str | None, Query(description="Only the fences of this store.")] = None,
+    q: Annotated[ShortText | None, Query(description="Only those whose name or external id holds this text.")] = None,
 ) -> Page[FenceView]:
     """List fences in the order in which they were created."""
-    rows = fences_after(connection, caller.tenant_id, after=id_after(cursor), limit=limit + 1, external_id=external_id)
+    rows = fences_after(
+        connection,
+        caller.tenant_id,
+        after=id_after(cursor),
+        limit=limit + 1,
+        external_id=external_id,
+        store_id=None if store_id is None else id_of(store_id, "store"),
+        q=q,
+    )
     page, more = cut(rows, limit)
     return Page(items=[FenceView.of(row) for row in page], next_cursor=cursor_of(page[-1].fence_id) if more else None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
@@ -25,7 +25,7 @@ from offers.definition import Offer
 from offers.model import RedemptionId, RedemptionState
 from offers.prepare_tokens import MAX_CHARACTERS
 from offers.redemption import Order, Redemption, Till
-from offers.statement import statement
+from offers.statement import as_csv, rows_of_day, totals_of
 
 router = APIRouter(prefix="/v1/redemptions", tags=["redemptions"], route_class=Route)
 
@@ -115,6 +115,40 @@ class RedemptionView(BaseModel):
         )
 
 
+class StatementLine(BaseModel):
+    """One redemption of the day."""
+
+    redemption_id: str
+    redeemed_at: datetime = Field(description="In the store's zone, with its offset.")
+    campaign_id: str
+    campaign: str
+    code_tail: str = Field(description="The last characters of the code.")
+    order_id: str | None
+    amount: str | None
+    currency: str | None
+    discount: str | None
+    state: RedemptionState
+    cancel_until: datetime
+
+
+class StatementTotal(BaseModel):
+    """What the day's redemptions came to in one currency, without what was cancelled since."""
+
+    currency: str
+    amount: str
+    discount: str
+
+
+class StatementView(BaseModel):
+    """What a store redeemed on one of its local days."""
+
+    store_id: str
+    day: date
+    timezone: str
+    items: list[StatementLine]
+    totals: list[StatementTotal]
+
+
 @router.post("/prepare", operation_id="prepare_redemption", responses=OF_A_TILL)
 def prepare(body: PrepareBody, caller: Permitted, connection: Tx, services: ServicesDep) -> Preparation:
     """Look at a code: what it is worth, what to do, and a token to redeem it with. Changes nothing."""
@@ -173,7 +207,7 @@ def cancel(body: CancelBody, caller: Permitted, connection: Tx, services: Servic
 @router.get(
     "/statement",
     operation_id="redemption_statement",
-    response_class=Response,
+    response_model=StatementView,
     responses={
         **OF_EVERY_READ,
         **declared(404),
@@ -183,18 +217,47 @@ def cancel(body: CancelBody, caller: Permitted, connection: Tx, services: Servic
 def read_statement(
     caller: Permitted,
     connection: Tx,
+    services: ServicesDep,
     day: Annotated[date, Query(ge=EARLIEST_DAY, le=LATEST_DAY, description="The store's local day.")],
     store_id: Annotated[ShortText | None, Query()] = None,
-) -> Response:
-    """What a store redeemed on one of its local days, as CSV with a total for each currency."""
+    format: Literal["csv", "json"] = "csv",  # noqa: A002 - the parameter's public name
+) -> StatementView | Response:
+    """What a store redeemed on one of its local days, with a total for each currency: as CSV, or as JSON."""
     till = _till(connection, caller, store_id, where="query")
     zone = load_place(connection, till.store_id).place.zone
-    text = statement(connection, store_id=till.store_id, day=day, zone=zone)
-    name = f"redemptions-{till.store_id}-{day}.csv"
-    return Response(
-        text,
-        media_type="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"},
+    rows = rows_of_day(connection, store_id=till.store_id, day=day, zone=zone)
+    if format == "csv":
+        name = f"redemptions-{till.store_id}-{day}.csv"
+        return Response(
+            as_csv(rows, zone),
+            media_type="text/csv",
+            headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"},
+        )
+    cancel_s = timedelta(seconds=services.settings.cancel_s)
+    return StatementView(
+        store_id=str(till.store_id),
+        day=day,
+        timezone=zone.key,
+        items=[
+            StatementLine(
+                redemption_id=str(row.redemption_id),
+                redeemed_at=row.redeemed_at.astimezone(zone),
+                campaign_id=str(row.campaign_id),
+                campaign=row.campaign,
+                code_tail=row.code_tail,
+                order_id=row.order_id,
+                amount=_money(row.amount),
+                currency=row.currency,
+                discount=_money(row.discount),
+                state=row.state,
+                cancel_until=(row.redeemed_at + cancel_s).astimezone(zone),
+            )
+            for row in rows
+        ],
+        totals=[
+            StatementTotal(currency=one.currency, amount=_exact(one.amount), discount=_exact(one.discount))
+            for one in totals_of(rows)
+        ],
     )
 
 
@@ -217,4 +280,8 @@ def _till(connection: sa.Connection, caller: Caller, store_id: str | None, *, wh
 
 
 def _money(value: Decimal | None) -> str | None:
-    return None if value is None else f"{value.normalize():f}"
+    return None if value is None else _exact(value)
+
+
+def _exact(value: Decimal) -> str:
+    return f"{value.normalize():f}"

@@ -20,6 +20,7 @@ from lbs.routes import OF_EVERY_READ, Route
 from offers import funnel
 from offers.attribution import Redeemed, redeemed
 from offers.funnel import Asked, Funnel, Period
+from offers.ledger import BudgetUsed, budgets_used
 from offers.model import Campaign, CampaignId, Outcome
 from offers.push import ChannelType
 from offers.store import get_campaign
@@ -28,6 +29,7 @@ router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"], route_class=Route
 
 By = Literal["hour", "day", "store"]
 NO_STORE = -1
+BUDGETS_AT_MOST = 20
 
 
 class RedemptionSums(BaseModel):
@@ -104,6 +106,18 @@ class FunnelRow(FunnelView):
     store_id: str | None = Field(default=None, description="Null among stores: places that are no store.")
 
 
+class BudgetView(BaseModel):
+    """Money of the campaign: what reservations hold of it, and what was redeemed. Exact text."""
+
+    scope: str = Field(examples=["total", "store:12", "day:2026-06-01"])
+    most: str
+    reserved: str
+
+    @classmethod
+    def of(cls, found: BudgetUsed) -> Self:
+        return cls(scope=found.scope, most=_plain(found.most), reserved=_plain(found.reserved))
+
+
 class Report(BaseModel):
     """What came of the campaign, or of what it decided in [from, to)."""
 
@@ -112,6 +126,9 @@ class Report(BaseModel):
     suppressed: dict[str, int] = Field(description="Suppressed decisions by the gate that failed.")
     notifications: dict[str, dict[str, int]] = Field(description="Messages by channel and state.")
     redemptions: RedemptionSums
+    budgets: list[BudgetView] = Field(
+        description="Limited money as it stands now: in all, then the stores and days that are nearest to their end."
+    )
     k: int = Field(description="`visited` rests on no fewer people.")
     attribution_s: float
     funnel: FunnelView
@@ -185,6 +202,7 @@ def report_of(
         suppressed=whole.suppressed_by,
         notifications={},
         redemptions=RedemptionSums.of(redeemed(connection, campaign.campaign_id, start=asked.start, end=asked.end)),
+        budgets=[BudgetView.of(one) for one in budgets_used(connection, campaign.campaign_id, most=BUDGETS_AT_MOST)],
         k=k,
         attribution_s=campaign.definition.attribution_s,
         funnel=FunnelView.of(whole),
@@ -225,4 +243,8 @@ def _by_period(
 
 
 def _money(sums: Mapping[str, Decimal]) -> dict[str, str]:
-    return {currency: f"{amount.normalize():f}" for currency, amount in sorted(sums.items())}
+    return {currency: _plain(amount) for currency, amount in sorted(sums.items())}
+
+
+def _plain(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"

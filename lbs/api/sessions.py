@@ -29,6 +29,7 @@ from lbs.signing_in import (
     signed_in,
 )
 from lbs.tables import Role
+from lbs.versions import program_version
 
 router = APIRouter(prefix="/v1", tags=["sessions"], route_class=Route)
 
@@ -65,6 +66,16 @@ class Accepted(BaseModel):
 class TenantOfUser(BaseModel):
     tenant_id: str
     name: str
+    sandbox: bool
+
+
+class InstallationView(BaseModel):
+    """What the console needs to know of the installation."""
+
+    name: str
+    version: str
+    k: int = Field(description="No published figure rests on fewer devices.")
+    map_style_url: str | None = Field(description="MapLibre style beneath the maps; null: no background.")
 
 
 class SessionView(BaseModel):
@@ -77,6 +88,7 @@ class SessionView(BaseModel):
     store_ids: list[str] = Field(description="The stores of a store manager; nobody else has any.")
     tenant: TenantOfUser | None = Field(description="Null: an operator of the installation.")
     may: list[str] = Field(description="Ids of the operations that this person may ask for.")
+    installation: InstallationView
 
 
 @router.post("/sessions", operation_id="sign_in", status_code=201, responses={**OF_EVERY_WRITE, **declared(429)})
@@ -90,13 +102,13 @@ async def post_session(body: Credentials, request: Request, response: Response, 
         person, text = await run_in_threadpool(sign_in, services, email=body.email, password=password, asked=asked)
     await run_in_threadpool(_leave, request, services, asked)
     _set_cookie(response, text, services)
-    return _view(person, operations_of(person.as_caller()))
+    return _view(person, operations_of(person.as_caller()), services)
 
 
 @router.get("/sessions", operation_id="who_am_i", responses=OF_EVERY_READ)
 def get_session(request: Request, caller: Permitted, services: ServicesDep) -> SessionView:
     """Say who is signed in, and what that person may do."""
-    return _view(signed_in(services, request.cookies[COOKIE]), operations_of(caller))
+    return _view(signed_in(services, request.cookies[COOKIE]), operations_of(caller), services)
 
 
 @router.delete("/sessions", operation_id="sign_out", status_code=204, responses=OF_EVERY_WRITE)
@@ -213,7 +225,8 @@ def _asked(request: Request) -> Asked:
     return Asked(address="" if request.client is None else request.client.host, request_id=request_id_of(request.scope))
 
 
-def _view(person: Person, may: list[str]) -> SessionView:
+def _view(person: Person, may: list[str], services: Services) -> SessionView:
+    settings = services.settings
     return SessionView(
         user_id=str(person.user_id),
         email=person.email,
@@ -222,6 +235,12 @@ def _view(person: Person, may: list[str]) -> SessionView:
         store_ids=[str(store_id) for store_id in sorted(person.store_ids)],
         tenant=None
         if person.tenant_name is None
-        else TenantOfUser(tenant_id=str(person.tenant_id), name=person.tenant_name),
+        else TenantOfUser(tenant_id=str(person.tenant_id), name=person.tenant_name, sandbox=person.sandbox),
         may=may,
+        installation=InstallationView(
+            name=settings.installation_name,
+            version=program_version(),
+            k=settings.k_anonymity,
+            map_style_url=settings.map_style_url or None,
+        ),
     )

@@ -178,9 +178,11 @@ def _round(engine: sa.Engine) -> dict[str, float]:
     """Decides what waits, checks the answers, then inserts the same rows barely, with and without reasons."""
     ids: list[DecisionId] = []
     sample: list[decisions.Answer] = []
+    sizes: list[int] = []
 
     def note(answers: Sequence[decisions.Answer]) -> None:
         # of all answers only a few are kept: the worker keeps none, and so many would occupy the garbage collector
+        sizes.append(len(answers))
         ids.extend(answer.question.decision_id for answer in answers)
         sample.extend(answers[::SAMPLED])
 
@@ -194,7 +196,7 @@ def _round(engine: sa.Engine) -> dict[str, float]:
         decisions.encode_gates(answer.decision)
         msgspec.json.encode(answer.facts)
     encode_s = (time.perf_counter() - begun_s) * len(ids) / len(sample)
-    with_s, without_s = _insert_again(engine, ids)
+    with_s, without_s = _insert_again(engine, ids, parts=len(sizes))
     return {
         "decisions_per_s": len(ids) / decided_s,
         "bare_inserts_per_s": len(ids) / with_s,
@@ -217,7 +219,7 @@ def _check(engine: sa.Engine, made: Sequence[decisions.Answer]) -> None:
             assert found[0].reproduced, f"a stored decision says something else when asked again: {found[0]}"
 
 
-def _insert_again(engine: sa.Engine, ids: list[DecisionId]) -> tuple[float, float]:
+def _insert_again(engine: sa.Engine, ids: list[DecisionId], *, parts: int) -> tuple[float, float]:
     """Seconds to insert the rows of these decisions into the emptied tables: with their reasons, and without."""
     found: dict[str, list[dict[str, Any]]] = {}
     with engine.begin() as connection:
@@ -234,26 +236,26 @@ def _insert_again(engine: sa.Engine, ids: list[DecisionId]) -> tuple[float, floa
             for table in TABLES:
                 statement = f"DELETE FROM offers.{table} WHERE decision_id = ANY(:ids)"  # noqa: S608
                 connection.execute(sa.text(statement), {"ids": ids})
-        timed.append(_insert(engine, found, keep=keep))
+        timed.append(_insert(engine, found, parts=parts, keep=keep))
     return timed[0], timed[1]
 
 
-def _insert(engine: sa.Engine, found: dict[str, list[dict[str, Any]]], *, keep: bool) -> float:
-    """In as many transactions as the decider had, which works shard by shard, and by its own statement."""
-    parts = [
+def _insert(engine: sa.Engine, found: dict[str, list[dict[str, Any]]], *, parts: int, keep: bool) -> float:
+    """In as many transactions as the decider had, and by its own statement."""
+    batches = [
         {
             table: [
-                row if keep or table != "decisions" else {**row, "gates": [], "facts": {}} for row in mine[part::SHARDS]
+                row if keep or table != "decisions" else {**row, "gates": [], "facts": {}} for row in mine[part::parts]
             ]
             for table, mine in found.items()
         }
-        for part in range(SHARDS)
+        for part in range(parts)
     ]
     begun_s = time.perf_counter()
-    for part in parts:
+    for batch in batches:
         with engine.begin() as connection:
             for table, columns in TABLES.items():
-                rows.insert(connection, f"offers.{table}", columns, part[table])
+                rows.insert(connection, f"offers.{table}", columns, batch[table])
     return time.perf_counter() - begun_s
 
 

@@ -26,7 +26,7 @@ from lbs.bench.engine_redis import GeoSearch
 from lbs.bench.engine_strtree import Tree
 from lbs.bench.engine_tile38 import Channels
 from lbs.bench.engine_tracker import OurTracker
-from lbs.bench.engine_workload import make
+from lbs.bench.engine_workload import REPORTS, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,13 +53,19 @@ def run(
     sizes: Sequence[int],
     peers: Sequence[str],
     rounds: int,
+    positions: int,
     tile38: tuple[str, int] | None,
     step: Callable[[str], None],
 ) -> dict[str, Any]:
     """The whole benchmark; `step` is told what was done. Raises MismatchError if answers differ."""
     _warm_up()
     chosen = _Chosen(home, tile38)
-    return {"runs": [_size(n, [chosen.peer(name) for name in peers], rounds=rounds, step=step) for n in sizes]}
+    return {
+        "runs": [
+            _size(n, [chosen.peer(name) for name in peers], rounds=rounds, positions=positions, step=step)
+            for n in sizes
+        ]
+    }
 
 
 def _warm_up() -> None:
@@ -132,8 +138,8 @@ def measure_peer(peer: Peer, ours: Sequence[Timed], answers: Answers, workload: 
         peer.close()
 
 
-def _size(n: int, peers: Sequence[Peer], *, rounds: int, step: Callable[[str], None]) -> dict[str, Any]:
-    workload = make(n)
+def _size(n: int, peers: Sequence[Peer], *, rounds: int, positions: int, step: Callable[[str], None]) -> dict[str, Any]:
+    workload = make(n, devices=positions // REPORTS)
     index = OurIndex()
     index.prepare(workload)
     answers = index.answers(len(workload.lat))

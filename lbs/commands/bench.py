@@ -12,6 +12,7 @@ from lbs.commands.bench_engine import engine
 from lbs.commands.bench_nearby import nearby
 from lbs.commands.bench_soak import soak
 from lbs.commands.bench_traces import traces
+from lbs.commands.bench_traffic import traffic
 from lbs.commands.terminal import Json, answer, say
 from lbs.settings import Settings
 
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     bench.command()(traces)
     bench.command()(soak)
     bench.command()(nearby)
+    bench.command()(traffic)
     app.add_typer(bench, name="bench", rich_help_panel="Data")
 
 

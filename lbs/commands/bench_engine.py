@@ -25,6 +25,9 @@ def engine(
     ] = "1000,10000,100000",
     peers: Annotated[str, typer.Option(metavar="NAME,...", help="Whom to compare with.")] = ALL_PEERS,
     rounds: Annotated[int, typer.Option(min=1, max=50, help="How often each is timed; medians are shown.")] = 5,
+    positions: Annotated[
+        int, typer.Option(min=1_000, max=1_000_000, help="How many positions; fewer make a quick, rough run.")
+    ] = 1_000_000,
     tile38: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="A running Tile38 to compare with, too; it is left as it was."),
@@ -62,7 +65,7 @@ def engine(
             say(what)
             forward(1)
 
-        result = run(home, sizes=sizes, peers=names, rounds=rounds, tile38=address, step=step)
+        result = run(home, sizes=sizes, peers=names, rounds=rounds, positions=positions, tile38=address, step=step)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     result["machine"] = f"{machine}, load {load:.1f} before the run"
     if plot is not None:

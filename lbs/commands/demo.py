@@ -30,7 +30,8 @@ def demo(
 
     Starts everything as `lbs up` does, makes a tenant with 1,009 real stores and their fences, takes campaigns live,
     and registers phones: with Web Push, with a webhook, with the inbox. They report positions over HTTP and get what
-    the service sends, on receivers of the demo's own on loopback. Ctrl-C ends it, and stops whatever it started.
+    the service sends, on receivers of the demo's own on loopback. A person of each role is invited, and it is shown
+    where they sign in. Ctrl-C ends it, and stops whatever it started.
     """
     # loads every part of the program
     from lbs.demo.run import Options, StoppedEarlyError, run  # noqa: PLC0415

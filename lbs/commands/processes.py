@@ -69,7 +69,21 @@ def _run(name: str, build: Callable[[Settings, Callable[[], None]], Loop]) -> No
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    build(settings, heart.beat).run(stop)
+    sign = _sign_of_life(name, settings, heart)
+    sign.start()
+    try:
+        build(settings, heart.beat).run(stop)
+    finally:
+        sign.stop()
+
+
+def _sign_of_life(name: str, settings: Settings, heart: Heart) -> Any:
+    from lbs.alive import SignOfLife  # noqa: PLC0415
+    from lbs.clock import now  # noqa: PLC0415
+    from lbs.connections import redis_client  # noqa: PLC0415
+
+    client = redis_client(settings)
+    return SignOfLife(client, prefix=settings.redis_prefix, process=name, beat_age_s=heart.age_s, now=now)
 
 
 def _settings(name: str, *, host: str | None = None, port: int | None = None) -> Settings:

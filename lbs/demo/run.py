@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+import redis
+
 from lbs import clock
 from lbs.demo.campaigns import ARRIVES_WITHIN
 from lbs.demo.city import TIMEZONE
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 FRAME_EVERY_S: Final = 0.4
 READ_EVERY_S: Final = 1.0
+WALKERS_EVERY_S: Final = 1.0
 READING_SHARE: Final = 20
 """Reading the figures takes at most one part in so many of the time: a long run must not slow itself down."""
 SETTLED_FOR_S: Final = 1.5
@@ -63,10 +66,12 @@ def run(options: Options, screen: Screen) -> tuple[dict[str, Any], list[str]]:
         scene = asyncio.run(_Walk(stage, options, screen).run())
         stored = stage.books.positions_stored()
         screen.goodbye(scene)
+        for line in stage.doors.lines():
+            screen.say(line)
         if stored < scene.tally.positions:
             screen.say(f"of {scene.tally.positions:,} positions that were answered 202, {stored:,} are stored")
     result = summary(scene.setting, scene.figures, scene.tally, stored=stored, seconds=scene.elapsed_s)
-    return result, [str(channel) for channel in scene.tally.silent_channels()]
+    return result | stage.doors.as_json(), [str(channel) for channel in scene.tally.silent_channels()]
 
 
 def _take_down(home: Home, screen: Screen) -> None:
@@ -107,6 +112,7 @@ class _Walk:
         self._figures = Figures()
         self._pace = Pace()
         self._next_read_s = 0.0
+        self._next_shown_s = 0.0
 
     async def run(self) -> Scene:
         """Returns the last moment, when everything has arrived."""
@@ -143,6 +149,10 @@ class _Walk:
 
     async def _moment(self, stop: asyncio.Event) -> None:
         """Show one frame and wait for the next."""
+        if self._elapsed_s >= self._next_shown_s:
+            with suppress(redis.RedisError):  # the console's map stands still meanwhile
+                await asyncio.to_thread(self._stage.show_walkers)
+            self._next_shown_s = self._elapsed_s + WALKERS_EVERY_S
         if self._elapsed_s >= self._next_read_s:
             await self._read()
             self._next_read_s = self._elapsed_s + max(READ_EVERY_S, READING_SHARE * self._figures.read_s)

@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from lbs import clock
-from lbs.connections import Role, database
+from lbs.connections import Role, database, redis_client
 from lbs.demo.campaigns import definitions, next_full_minute
 from lbs.demo.city import City, load_city
 from lbs.demo.figures import Books
 from lbs.demo.home import Quarter, import_city, make_tenant
+from lbs.demo.people import invite_people
 from lbs.demo.phones import Crowd, Phone
 from lbs.demo.receivers import Partner, PushService
 from lbs.demo.result import Setting
 from lbs.demo.setup import Api, ApiError, make_phones, register_phones, register_webhook, take_live
 from lbs.demo.tally import Tally
+from lbs.demo_walkers import PublishedWalker, publish_walkers
 from lbs.runtime import CommandError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
     from datetime import datetime
 
     from lbs.demo.home import Home, Owner
+    from lbs.demo.people import Doors
     from lbs.demo.screen import Screen
 
 PLAIN_RADIUS_M: Final = 60.0
@@ -49,6 +53,9 @@ class Stage:
     crowd: Crowd
     tally: Tally
     books: Books
+    doors: Doors
+    show_walkers: Callable[[], None]
+    """Tells the console where everybody is; asks Redis."""
 
 
 def set_up(home: Home, screen: Screen, undo: ExitStack, *, walkers: int) -> Stage:
@@ -74,6 +81,9 @@ def set_up(home: Home, screen: Screen, undo: ExitStack, *, walkers: int) -> Stag
     with screen.step("Stores with circle fences") as note:
         stores, fences = import_city(settings, owner, city, (plain, standard))
         note(f"{stores:,} stores, {fences:,} fences")
+    with screen.step("People, invited over HTTP") as note:
+        doors = invite_people(api, owner, home.api_url, managed=plain.shops[0].external_id)
+        note(f"one of each role, {len(doors.emails)}")
     with screen.step("Phones, registered over HTTP") as note:
         register_phones(api, owner, phones, push_service=push_service, partner=partner)
         note(f"{len(phones):,}")
@@ -83,6 +93,17 @@ def set_up(home: Home, screen: Screen, undo: ExitStack, *, walkers: int) -> Stag
         note(f"{len(campaigns)} live")
     reader = database(settings, Role.READER, pool_size=2)
     undo.callback(reader.dispose)
+    client = redis_client(settings)
+    undo.callback(client.close)
+
+    def show_walkers() -> None:
+        # made up here: what phones then report, and the service then knows, has no part in it
+        places = [(phone.name, city.plane.place(phone.walker.at)) for phone in phones]
+        shown = [PublishedWalker(id=name, lat=round(at.lat, 6), lng=round(at.lng, 6)) for name, at in places]
+        publish_walkers(client, settings.redis_prefix, owner.tenant_id, shown)
+
+    for line in doors.lines():
+        screen.say(line)
     return Stage(
         api_url=home.api_url,
         has_console=_has_console(home.api_url),
@@ -95,6 +116,8 @@ def set_up(home: Home, screen: Screen, undo: ExitStack, *, walkers: int) -> Stag
         crowd=crowd,
         tally=tally,
         books=Books(reader, tenant_id=owner.tenant_id, campaign_ids=campaigns),
+        doors=doors,
+        show_walkers=show_walkers,
     )
 
 

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(7200)]
 
-TRACES = int(os.environ.get("LBS_TEST_TRACES", "400"))
-KILLS = int(os.environ.get("LBS_TEST_KILLS", "4"))
+TRACES = int(os.environ.get("LBS_TEST_TRACES", "200"))
+KILLS = int(os.environ.get("LBS_TEST_KILLS", "3"))
 REAL_SHARE = 0.2
 FENCES = 60
 SETTINGS: tuple[tuple[str, dict[str, float]], ...] = (

@@ -51,7 +51,7 @@ def _walk_in(road: Road, workers: Workers) -> None:
             road.report(device_id, OUTSIDE, HELSINKI, every_s=60)
         time.sleep(0.1)  # else all is decided before a single worker dies
     decided = "SELECT count(*) FROM offers.decisions"
-    give_up_s = time.monotonic() + 240
+    give_up_s = time.monotonic() + 480
     while road.rows(decided)[0][0] < 2 * len(ids) or workers.killed < KILLS:
         assert time.monotonic() < give_up_s, f"{road.rows(decided)[0][0]} decided, {workers.killed} killed"
         time.sleep(0.1)  # between two looks at the table

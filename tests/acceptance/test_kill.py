@@ -1,4 +1,7 @@
-"""kill -9 of the engine and of the worker in the middle of a replay leaves exactly what a run without a kill leaves."""
+"""kill -9 of the engine and of the worker in the middle of a replay leaves exactly what a run without a kill leaves.
+
+LBS_TEST_KILLS makes it larger: the replay grows with the kills.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(900)]
 
-KILLS = 10
-ENGINE_KILLS = 3
+KILLS = int(os.environ.get("LBS_TEST_KILLS", "5"))
 WINDOWS_S = {"engine": (0.0, 0.05), "worker": (0.3, 1.2)}
 """How long after its first sign of life a process is killed; a worker needs a moment to get anywhere."""
-DEVICES, STEPS, EVERY_S = 150, 440, 10
+DEVICES, STEPS, EVERY_S = 150, 44 * KILLS, 10
 STORES = 36
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+CLOSES = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+"""Noon in Helsinki, when the shops close: four fifths of the replay are over then."""
+START = CLOSES - timedelta(seconds=36 * KILLS * EVERY_S)
 SPACING_DEG = 0.004
 
 # The unit of stock that a decision saw depends on what other shards took before, and nothing else does.
@@ -183,7 +187,7 @@ def _replay(run: Run, folder: Path, *, kills: int) -> dict[str, int]:
             time.sleep(0.005)
         output, errors = replay.communicate()
         assert replay.returncode == 0, errors
-        assert json.loads(output.splitlines()[-1])["accepted"] > 30_000
+        assert json.loads(output.splitlines()[-1])["accepted"] > 3_000 * KILLS
     finally:
         replay.kill()
         for name in killed:
@@ -220,8 +224,8 @@ def test_kills_leave_no_trace_in_any_ledger(new_run: Callable[[str], Run], tmp_p
     expected, found = calm.ledgers(), wild.ledgers()
     for name, rows in expected.items():
         assert found[name] == rows, f"{name}: {len(found[name])} rows instead of {len(rows)}"
-    assert len(expected["visits"]) > 500
-    assert len(expected["notifications"]) > 100
-    # how often each dies before the replay is over depends on the machine: ten times between them, the engine thrice
+    assert len(expected["visits"]) > 50 * KILLS
+    assert len(expected["notifications"]) > 10 * KILLS
+    # how often each dies before the replay is over depends on the machine
     assert sum(killed.values()) >= KILLS
-    assert killed["engine"] >= ENGINE_KILLS
+    assert min(killed.values()) >= 1

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("leaving")]
 
 IN_BLOOM_LNG = 24.93845678912345
 """No other number of the test looks like it."""
@@ -287,7 +287,8 @@ def test_nothing_of_an_erased_device_is_left_but_its_tombstone(town: Town) -> No
     tombstone = "SELECT subject, device_id, actor, counts FROM lbs.erasures WHERE erasure_id = :e"
     ((subject, device_id, actor, counts),) = shop.rows(tombstone, e=begun)
     assert (len(bytes(subject)), device_id, actor.partition(":")[0]) == (32, None, "key")
-    emptied = {table for table, n in counts.items() if n} - {"log_positions"}
+    # what is noted around stores depends on whether the scheduler had seen the store by then
+    emptied = {table for table, n in counts.items() if n} - {"log_positions", "traffic_seen"}
     assert emptied == {
         *("positions", "visits", "events", "device_last", "consents", "devices", "dead_letters", "changes"),
         *("channels", "notifications", "occasion_devices", "decisions", "reservations", "claims", "user_attributes"),

@@ -17,7 +17,11 @@ from offers.errors import InvalidHoursError
 from offers.hours import OpeningHours
 from tests.support.data import data_dir
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # half a minute of work, on a busy machine far more
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1500),
+    pytest.mark.xdist_group("real_hours"),
+]  # half a minute of work, on a busy machine far more
 
 AT = datetime(2026, 6, 5, 9, tzinfo=UTC)
 BERLIN, PLACE = zone("Europe/Berlin"), LatLng(lat=52.5, lng=13.4)

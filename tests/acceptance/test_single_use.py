@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import secrets
 import subprocess
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,6 +19,7 @@ import pytest
 from lbs.local_process import choose_port
 from lbs.settings import Settings
 from tests.support.api import HELSINKI, wait_for
+from tests.support.cli import Cli, command_environment
 from tests.support.hammer_http import verify_over_http
 from tests.support.hammer_sql import verify_in_sql
 from tests.support.tills import BUDGET, OFFER
@@ -25,11 +27,9 @@ from tests.support.tills import BUDGET, OFFER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.support.cli import Cli
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("single_use")]
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
-
-PROCESSES = 8
+PROCESSES = 4
 VERIFIES = 1_000
 KILLS, CODES = 3, 20
 SECRET = "a secret that only the tests know, and nobody else"
@@ -107,9 +107,18 @@ class Town:
         return row.reserved, row.money, row.redemptions
 
 
-@pytest.fixture
-def town(cli: Cli) -> Iterator[Town]:
-    port = choose_port(None)
+@pytest.fixture(scope="module")
+def town(
+    new_database_url: Callable[[], str], redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Town]:
+    home, port = tmp_path_factory.mktemp("town"), choose_port(None)
+    environment = command_environment(
+        home,
+        LBS_DATABASE_URL=new_database_url(),
+        LBS_REDIS_URL=redis_url,
+        LBS_REDIS_PREFIX=f"test-{secrets.token_hex(6)}",
+    )
+    cli = Cli(environment, home)
     made = Town(cli, f"http://127.0.0.1:{port}", port)
     try:
         made.start()
@@ -121,7 +130,7 @@ def town(cli: Cli) -> Iterator[Town]:
 
 @contextmanager
 def _at_once(work: Callable[..., Counter[str]], *arguments: Any) -> Iterator[Counter[str]]:
-    """The sum of what eight processes saw, each with its number and its part of the calls."""
+    """The sum of what several processes saw, each with its number and its part of the calls."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
         parts = [pool.submit(work, *arguments, number, VERIFIES // PROCESSES) for number in range(PROCESSES)]

@@ -18,7 +18,7 @@ from lbs.bench.traces_tracker import told_by_tracker
 from lbs.bench.traces_truth import Trace, make
 from lbs.settings import Settings
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.xdist_group("traces")]
 
 TRACES = 100
 SEED = 1

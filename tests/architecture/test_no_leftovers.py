@@ -28,7 +28,6 @@ WALL_CLOCKS = re.compile(
 MAY_READ_THE_CLOCK = {
     "lbs/clock.py": "it is the clock",
     "lbs/runtime.py": "the age of a heartbeat is measured against a file's own time",
-    "lbs/diagnosis.py": "the ids of a Redis stream begin with the system's milliseconds",
     "lbs/demo/receivers.py": "the demo's receivers note when something arrived, as a phone would",
     "lbs/demo/phones.py": "the demo's phones note when something arrived",
 }

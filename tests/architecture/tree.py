@@ -12,14 +12,34 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("geofences", "offers", "lbs")
-TEXT_SUFFIXES: Final = frozenset({".py", ".sql", ".md", ".toml", ".txt", ".mako", ".json", ".yml", ".yaml", ".cfg"})
+TEXT_SUFFIXES: Final = frozenset(
+    {
+        ".py",
+        ".sql",
+        ".md",
+        ".toml",
+        ".txt",
+        ".mako",
+        ".json",
+        ".yml",
+        ".yaml",
+        ".cfg",
+        ".ts",
+        ".tsx",
+        ".mjs",
+        ".css",
+        ".html",
+    }
+)
+NOT_OURS: Final = frozenset({"__pycache__", "node_modules", "dist", "schema.d.ts"})
+"""Made from what is ours, or by somebody else."""
 
 
 def files(*folders: str, suffixes: frozenset[str]) -> list[Path]:
-    """Files below folders of the project, in order; caches are nobody's code."""
+    """Files below folders of the project, in order; caches and builds are nobody's code."""
     found = (path for folder in folders for path in (ROOT / folder).rglob("*"))
     return sorted(
-        path for path in found if path.suffix in suffixes and path.is_file() and "__pycache__" not in path.parts
+        path for path in found if path.suffix in suffixes and path.is_file() and NOT_OURS.isdisjoint(path.parts)
     )
 
 

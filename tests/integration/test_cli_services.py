@@ -69,6 +69,12 @@ def test_a_home_comes_up_stays_and_goes_down(homely: Cli) -> None:
     assert doctor["healthy"], doctor
     assert {check["name"] for check in doctor["checks"]} >= {"postgis", "schema", "partitions", "engine lag"}
 
+    # a demo leaves what is up for real as it is
+    refused = cli.fails("demo", "--once", "--json")
+    assert "may not call receivers on loopback" in refused
+    assert "lbs down" in refused
+    assert pids(cli.json("status")) == pids(mended)
+
     assert cli.json("down")["stopped"] == [*NAMES[2:], *NAMES[:2]]
     assert all(birth(pid) is None for pid in pids(mended).values() if pid is not None)
     assert cli.json("status")["running"] is False

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+import geofences.traffic_tables
 import lbs.tables
 import offers.claim_tables
 import offers.push_tables
@@ -25,7 +26,14 @@ pytestmark = pytest.mark.servers
 
 PUBLIC = {"options": "-c search_path=public"}
 
-REGISTERED = (lbs.tables, offers.tables, offers.claim_tables, offers.webhook_tables, offers.push_tables)
+REGISTERED = (
+    geofences.traffic_tables,
+    lbs.tables,
+    offers.tables,
+    offers.claim_tables,
+    offers.webhook_tables,
+    offers.push_tables,
+)
 """Importing them puts their tables into the metadata."""
 
 

@@ -12,7 +12,7 @@ from geofences.sql import queries
 from lbs.connections import sqlalchemy_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.servers
 
@@ -35,7 +35,10 @@ PARAMETERS: dict[str, Any] = {
     "first_room": 32, "states": ["sent"], "reasons": ["gone"], "unknown": [False], "attempts_each": [1],
     "delivered": [AT], "displayed": [AT], "opened": [None], "dismissed": [None], "by": "total", "channel": "webpush",
     "old_since": datetime.now(UTC) - timedelta(days=1), "old_before": datetime.now(UTC),
+    "fine": [1], "k": 5,
     "webhook_id": 1, "silent_for": "1min", "types": ["visit.*"], "kept_since": AT,
+    "rested": AT, "rows": "[]", "grain": "day", "kept": [AT], "what": "week", "today": AT.date(), "days": 62,
+    "first_day": AT.date(), "last_day": AT.date(), "parents": [1], "only": [1], "kinds": ["week"],
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",
@@ -75,8 +78,22 @@ USES = {
     ("offers", "forget_events"): "tenant_id_device_id_at_idx",
     ("offers", "forget_decisions"): "tenant_id_device_id_decided_at_idx",
     ("offers", "forget_notifications"): "ix_notifications_device_id_inbox_seq",
+    ("lbs", "messages_lately"): "ix_notifications_created_at",
     ("lbs", "events_waiting"): "shard_seq_idx",
     ("lbs", "messages_waiting"): "ix_notifications_due",
+    ("geofences", "stays"): "Index Scan",
+    ("geofences", "first_stays"): "ix_visits_store_id_device_id_counted",
+    ("geofences", "inside_now"): "ix_visits_fence_id_unfinished",
+    ("geofences", "figures"): "pk_traffic",
+    ("geofences", "figures_at"): "Index Scan",
+    ("geofences", "figures_of_stores"): "ix_traffic_tenant_id_grain_first_day",
+    ("geofences", "due_since"): "ix_traffic_due_store_id",
+    ("geofences", "take_due"): "ix_traffic_due_store_id",
+    ("geofences", "drop_figures"): "Index Scan",
+    ("geofences", "seen_around"): "pk_traffic_seen",
+    ("geofences", "forget_seen"): "ix_traffic_seen_day",
+    ("geofences", "stores_of_overview"): "pk_stores",
+    ("offers", "takings"): "ix_redemptions_store_id_redeemed_at",
     ("offers", "webhooks_due"): "ix_webhook_events_webhook_id_due_at_seq",
     ("offers", "due_webhook_events"): "ix_webhook_events_webhook_id_device_id_seq",
     ("offers", "visits_to_tell"): "tenant_id_device_id_at_idx",
@@ -85,6 +102,15 @@ USES = {
     ("offers", "webhook_lag"): "pk_webhook_events",
 }
 AS_API = {
+    ("geofences", "inside_now"),
+    ("geofences", "figures"),
+    ("geofences", "figures_at"),
+    ("geofences", "figures_of_stores"),
+    ("geofences", "due_since"),
+    ("geofences", "seen_around"),
+    ("geofences", "place_of_store"),
+    ("geofences", "stores_of_overview"),
+    ("offers", "takings"),
     ("offers", "inbox"),
     ("offers", "stored_decisions"),
     ("offers", "expire_queued"),
@@ -104,14 +130,17 @@ AS_API = {
     ("offers", "message_counts"),
     ("offers", "funnel"),
     ("offers", "tell_again"),
+    ("offers", "places_of_tenant"),
+    ("offers", "triggers"),
+    ("lbs", "messages_lately"),
 }
 BLOCKS = [(package, name) for package in ("geofences", "offers") for name in queries(package)]
-BLOCKS += [("lbs", name) for name in ("events_waiting", "messages_waiting", "dead_letters")]
+BLOCKS += [("lbs", name) for name in ("events_waiting", "messages_waiting", "messages_lately", "dead_letters")]
 
 
 @pytest.fixture(scope="module")
-def database(database_url: str) -> Iterator[sa.Engine]:
-    engine = sa.create_engine(sqlalchemy_url(database_url))
+def database(new_database_url: Callable[[], str]) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(sqlalchemy_url(new_database_url()))
     yield engine
     engine.dispose()
 

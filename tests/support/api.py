@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,6 +16,7 @@ import uvicorn
 
 from geofences.log import Entry, EntryKind, PositionLog, shard_of
 from geofences.model import SHARDS, Shard, TenantId
+from geofences.roller import Roller
 from geofences.store import create_tenant, device_id_for
 from lbs.app import create_app
 from lbs.auth import create_key
@@ -87,6 +88,11 @@ class Api:
             publishable = create_key(connection, tenant_id, KeyKind.PUBLISHABLE)
         return TestTenant(api=self, tenant_id=tenant_id, secret=self.client(secret), app=self.client(publishable))
 
+    def roll_traffic(self) -> None:
+        """Works off what is due of foot traffic, as the scheduler does each second."""
+        settings = self.settings
+        Roller(self.system, now=self.services.now, k=settings.k_anonymity, months_rest=-timedelta(1)).roll_traffic()
+
     def log(self, shard: Shard) -> list[Entry]:
         with redis.Redis.from_url(_redis_url(self.settings)) as client:
             found = PositionLog(client, prefix=self.settings.redis_prefix).read({shard: "0-0"}, count=10_000)
@@ -136,12 +142,13 @@ def running_api(settings: Settings, *, change: Callable[[FastAPI], None] = lambd
         _forget_keys(settings)
 
 
-def wait_for(condition: Callable[[], Any], *, give_up_s: float = 60.0) -> Any:
+def wait_for(condition: Callable[[], Any], *, give_up_s: float = 180.0) -> Any:
     """Waits until the condition is truthy, and answers what it said."""
-    give_up_at = time.monotonic() + give_up_s
+    give_up_at, pause_s = time.monotonic() + give_up_s, 0.01
     while not (said := condition()):
         assert time.monotonic() < give_up_at, "waited too long"
-        time.sleep(0.02)
+        time.sleep(pause_s)  # between two looks
+        pause_s = min(1.2 * pause_s, 0.1)  # asking takes time from what is waited for
     return said
 
 

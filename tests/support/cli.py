@@ -35,7 +35,7 @@ class Cli:
     environment: dict[str, str]
     home: Path
 
-    def run(self, *arguments: object, timeout_s: float = 120, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: object, timeout_s: float = 300, **more: str) -> subprocess.CompletedProcess[str]:
         """Whatever happens: for tests that look at exit codes and errors."""
         return subprocess.run(
             self.command(*arguments),
@@ -90,7 +90,7 @@ class Cli:
         finally:
             for _, process in started:
                 process.terminate()
-            codes = [process.wait(timeout=30) for _, process in started]
+            codes = [process.wait(timeout=120) for _, process in started]
         for (log, _), code in zip(started, codes, strict=True):
             # the API's server ends by the signal it was sent, once all is closed
             assert code in {0, -signal.SIGTERM if log.stem == "api" else 0}, log.read_text()[-2000:]

@@ -48,7 +48,7 @@ class Step(StrEnum):
     """What came of it is written, and not committed."""
 
 
-STATEMENTS = {Step.DECIDING: "advance_cursor", Step.CLAIMING: "claim_due", Step.FINISHING: "finish"}
+STATEMENTS = {Step.DECIDING: "advance_cursors", Step.CLAIMING: "claim_due", Step.FINISHING: "finish"}
 """The last statement of a transaction."""
 
 

@@ -86,7 +86,7 @@ class Town:
             )
             return Counter(rows.scalars())
 
-    def wait_shared(self, engines: int, *, within_s: float = 60) -> float:
+    def wait_shared(self, engines: int, *, within_s: float = 180) -> float:
         """Waits until so many engines own all shards in fair parts; answers how long that took."""
         begun_s = time.monotonic()
         while True:
@@ -96,7 +96,7 @@ class Town:
             assert time.monotonic() < begun_s + within_s, f"{owned} instead of {engines} engines"
             time.sleep(0.05)
 
-    def wait_handled(self, *, within_s: float = 120) -> None:
+    def wait_handled(self, *, within_s: float = 240) -> None:
         """Waits until everything that is in the log now is committed."""
         targets = self.log.last_ids()
         deadline = time.monotonic() + within_s

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from geofences.periods import hour_of
 from geofences.tables import devices, visits
-from geofences.traffic import hour_of
 from geofences.zones import zone
 from offers.claim_tables import claims, redemptions
 from offers.funnel import COUNTS, EVER

@@ -33,7 +33,7 @@ def own_redis(*options: str, port: int | None = None) -> Iterator[str]:
 
 
 def _wait(client: redis.Redis) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             client.ping()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lbs.auth import INSTALLATION
 from lbs.people import add_person, get_person
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.support.api import Api, TestTenant
+
+    class Site(Protocol):
+        """Where somebody signs in: an API of whatever kind."""
+
+        @property
+        def url(self) -> str: ...
+        def client(self, key: str | None = None) -> httpx.Client: ...
+
 
 PASSWORD = "correct horse battery staple"
 
@@ -38,14 +46,14 @@ def token_of(link: str) -> str:
     return link.partition("#token=")[2]
 
 
-def accept(api: Api, link: str, password: str = PASSWORD) -> str:
+def accept(api: Site, link: str, password: str = PASSWORD) -> str:
     """Chooses the password; answers the e-mail address."""
     answer = api.client().post("/v1/invitations/accept", json={"token": token_of(link), "password": password})
     assert answer.status_code == 200, answer.text
     return str(answer.json()["email"])
 
 
-def browser(api: Api, session: str | None = None) -> httpx.Client:
+def browser(api: Site, session: str | None = None) -> httpx.Client:
     """Sends the Origin of our own pages, and keeps cookies."""
     client = api.client()
     client.headers["Origin"] = api.url
@@ -54,7 +62,7 @@ def browser(api: Api, session: str | None = None) -> httpx.Client:
     return client
 
 
-def sign_in(api: Api, email: str, password: str = PASSWORD) -> httpx.Client:
+def sign_in(api: Site, email: str, password: str = PASSWORD) -> httpx.Client:
     client = browser(api)
     answer = client.post("/v1/sessions", json={"email": email, "password": password})
     assert answer.status_code == 201, answer.text

@@ -183,7 +183,7 @@ class Road:
         with self.database.connect() as connection:
             return list(connection.execute(sa.text(statement), parameters))
 
-    def eventually(self, statement: str, expected: Any, *, within_s: float = 15, **parameters: Any) -> None:
+    def eventually(self, statement: str, expected: Any, *, within_s: float = 60, **parameters: Any) -> None:
         """Waits until a query's rows (as tuples) equal `expected`."""
         deadline = time.monotonic() + within_s
         while True:

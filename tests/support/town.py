@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import sqlalchemy as sa
 
-from geofences.model import TenantId
+from geofences.model import SHARDS, TenantId
 from lbs.connections import Role, database
 from lbs.local_process import choose_port
 from lbs.settings import Settings
@@ -76,9 +76,8 @@ class ServedShop:
             raise AssertionError(f"{statement}: {found} instead of {expected}") from error
 
 
-@contextmanager
-def served_shop(database_url: str, redis_url: str, home: Path) -> Iterator[ServedShop]:
-    """Its processes run until the block ends."""
+def installed(database_url: str, redis_url: str, home: Path, **more: object) -> tuple[Settings, Cli]:
+    """Settings, and the command that has them too."""
     given = {
         "database_url": database_url,
         "redis_url": redis_url,
@@ -87,9 +86,16 @@ def served_shop(database_url: str, redis_url: str, home: Path) -> Iterator[Serve
         "change_delay_s": 0.2,
         "port": choose_port(None),
         "allow_private_addresses": True,
+        **more,
     }
-    settings = Settings.model_validate(given)
-    cli = Cli(command_environment(home, **{f"LBS_{name.upper()}": str(value) for name, value in given.items()}), home)
+    environment = command_environment(home, **{f"LBS_{name.upper()}": str(value) for name, value in given.items()})
+    return Settings.model_validate(given), Cli(environment, home)
+
+
+@contextmanager
+def served_shop(database_url: str, redis_url: str, home: Path) -> Iterator[ServedShop]:
+    """Its processes run until the block ends."""
+    settings, cli = installed(database_url, redis_url, home)
     system = database(settings, Role.SYSTEM)
     made = cli.json("tenant", "create", "shop")
     headers = {"Authorization": f"Bearer {made['keys']['secret']}"}
@@ -97,7 +103,7 @@ def served_shop(database_url: str, redis_url: str, home: Path) -> Iterator[Serve
         cli.running(*PROCESSES),
         httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", headers=headers, timeout=20) as server,
     ):
-        wait_for(lambda: _ready(server), give_up_s=60)
+        wait_for(lambda: is_ready(server))
         store = server.post("/v1/stores", json={"external_id": "store-1", "name": "Shop", **HELSINKI}).json()
         shop = ServedShop(
             cli=cli,
@@ -109,19 +115,24 @@ def served_shop(database_url: str, redis_url: str, home: Path) -> Iterator[Serve
         )
         fence = {"external_id": "door", "store_id": shop.store_id, "profile": "plain", "center": HELSINKI}
         shop.ask("POST", "/v1/fences", json={**fence, "radius_m": 100})
-        _wait_owned(shop)
+        wait_owned(system)
         yield shop
     system.dispose()
 
 
-def _ready(server: httpx.Client) -> bool:
+def is_ready(server: httpx.Client) -> bool:
     try:
         return server.get("/readyz").status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
 
 
-def _wait_owned(shop: ServedShop) -> None:
-    """An engine works on all shards, and the scheduler leads."""
-    owned = "SELECT count(*) FROM geofences.shards WHERE leased_until > clock_timestamp()"
-    wait_for(lambda: shop.rows(owned) == [(64,)], give_up_s=60)
+def wait_owned(system: sa.Engine) -> None:
+    """An engine works on all shards."""
+    owned = sa.text("SELECT count(*) FROM geofences.shards WHERE leased_until > clock_timestamp()")
+
+    def is_so() -> bool:
+        with system.connect() as connection:
+            return connection.execute(owned).scalar() == SHARDS
+
+    wait_for(is_so)

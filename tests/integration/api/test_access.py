@@ -48,13 +48,19 @@ POST   /v1/receipts                               yes    .    yes    .     .    
 GET    /v1/push/key                               yes    yes  yes    .     .        .        .       .       .        .
 --- search
 GET    /v1/stores/nearby                          yes    yes  yes    .     yes      yes      .       yes     yes      .
-GET    /v1/offers/nearby                          yes    yes  yes    .     yes      yes      .       yes     yes      .
+GET    /v1/offers/nearby                          yes    yes  yes    .     yes      yes      yes     yes     yes      .
 POST   /v1/fences/match                           yes    yes  yes    .     yes      yes      .       yes     yes      .
 GET    /v1/stores/{store_id}/open                 yes    yes  yes    yes   yes      yes      yes     yes     yes      .
 --- stores, fences, traffic
 GET    /v1/stores                                 yes    .    .      yes   yes      yes      yes     yes     yes      .
-GET    /v1/stores/{store_id}                      yes    .    .      yes   yes      yes      yes     yes     yes      .
+GET    /v1/stores/{store_id}                      yes    yes  yes    yes   yes      yes      yes     yes     yes      .
 GET    /v1/traffic/stores/{store_id}/hours        yes    .    .      yes   yes      yes      yes     yes     yes      .
+GET    /v1/traffic/stores/{store_id}/series       yes    .    .      yes   yes      yes      yes     yes     yes      .
+GET    /v1/traffic/stores/{store_id}/today        yes    .    .      yes   yes      yes      yes     yes     yes      .
+GET    /v1/traffic/stores/{store_id}/dwell        yes    .    .      yes   yes      yes      yes     yes     yes      .
+GET    /v1/traffic/stores/{store_id}/live         yes    .    .      yes   yes      yes      yes     yes     yes      .
+GET    /v1/traffic/stores/{store_id}/heat         yes    .    .      yes   yes      yes      yes     yes     yes      .
+GET    /v1/traffic/stores                         yes    .    .      yes   yes      yes      yes     yes     yes      .
 POST   /v1/stores                                 yes    .    .      .     yes      .        .       .       .        .
 PUT    /v1/stores/{store_id}                      yes    .    .      .     yes      .        .       .       .        .
 DELETE /v1/stores/{store_id}                      yes    .    .      .     yes      .        .       .       .        .
@@ -64,15 +70,22 @@ POST   /v1/fences                                 yes    .    .      .     yes  
 PUT    /v1/fences/{fence_id}                      yes    .    .      .     yes      .        .       .       .        .
 DELETE /v1/fences/{fence_id}                      yes    .    .      .     yes      .        .       .       .        .
 POST   /v1/fences/preview                         yes    .    .      .     yes      .        .       .       .        .
+GET    /v1/tiles/{layer}/{z}/{x}/{y}.mvt          yes    .    .      yes   yes      yes      yes     yes     yes      .
+GET    /v1/map/bounds                             yes    .    .      yes   yes      yes      yes     yes     yes      .
+POST   /v1/imports/stores                         yes    .    .      .     yes      .        .       .       .        .
+POST   /v1/imports/fences                         yes    .    .      .     yes      .        .       .       .        .
+GET    /v1/imports/{import_id}                    yes    .    .      .     yes      .        .       .       .        .
 --- campaigns
 GET    /v1/campaigns                              yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}                yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}/windows        yes    .    .      .     yes      yes      .       yes     yes      .
+POST   /v1/campaigns/windows                      yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}/lift           yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}/report         yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}/explain        yes    .    .      .     yes      yes      .       yes     yes      .
 POST   /v1/campaigns/{campaign_id}/dry-run        yes    .    .      .     yes      yes      .       yes     yes      .
 GET    /v1/campaigns/{campaign_id}/history        yes    .    .      .     yes      yes      .       yes     yes      .
+GET    /v1/campaigns/{campaign_id}/triggers       yes    .    .      .     yes      yes      .       yes     yes      .
 POST   /v1/campaigns                              yes    .    .      .     yes      .        .       .       .        .
 PUT    /v1/campaigns/{campaign_id}                yes    .    .      .     yes      .        .       .       .        .
 POST   /v1/campaigns/{campaign_id}/clone          yes    .    .      .     yes      .        .       .       .        .
@@ -115,6 +128,8 @@ PATCH  /v1/users/{user_id}                        yes    .    .      .     .    
 DELETE /v1/users/{user_id}                        yes    .    .      .     .        .        .       .       yes      yes
 POST   /v1/users/{user_id}/invite                 yes    .    .      .     .        .        .       .       yes      yes
 GET    /v1/audit                                  yes    .    .      .     .        .        .       .       yes      yes
+GET    /v1/operations                             yes    .    .      .     .        .        .       .       yes      yes
+GET    /v1/demo/walkers                           yes    .    .      .     yes      yes      yes     yes     yes      .
 GET    /v1/tenants                                .      .    .      .     .        .        .       .       .        yes
 """  # noqa: E501 - a table
 OPEN: Final = {

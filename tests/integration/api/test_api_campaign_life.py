@@ -16,6 +16,7 @@ from offers.model import CampaignId, CampaignStatus
 from offers.store import create_campaign, get_campaign, update_campaign
 from offers.tables import campaigns, notifications
 from tests.support.api import Api, TestTenant, problem
+from tests.support.people import person
 
 if TYPE_CHECKING:
     import httpx
@@ -139,6 +140,32 @@ def test_the_history_tells_every_version_and_step(tenant: TestTenant) -> None:
     problem(tenant.secret.get(path, params={"version": 4}), 404, "not-found")
 
 
+def test_any_step_may_take_a_word_with_it(tenant: TestTenant) -> None:
+    path = campaign(tenant, "submitted")
+    assert tenant.secret.post(f"{path}/approve", json={"reason": " reads well "}).json()["status"] == "live"
+    assert tenant.secret.post(f"{path}/pause", json={"reason": "  "}).json()["status"] == "paused"
+    problem(tenant.secret.post(f"{path}/resume", json={"comment": "go"}), 422, "malformed")
+    problem(
+        tenant.secret.post(f"{path}/resume", content=b"go", headers={"Content-Type": "text/plain"}),
+        415,
+        "unsupported-media-type",
+    )
+    assert tenant.secret.post(f"{path}/resume").json()["status"] == "live"
+    told = [one["reason"] for one in tenant.secret.get(f"{path}/history").json()["moves"]]
+    assert told == [None, "reads well", None, None]
+
+
+def test_the_history_names_people_of_the_tenant_and_nobody_else(tenant: TestTenant) -> None:
+    marketer = person(tenant, "marketer")
+    path = f"/v1/campaigns/{marketer.post('/v1/campaigns', json=COFFEE).json()['campaign_id']}"
+    assert marketer.post(f"{path}/submit").json()["status"] == "submitted"
+    move(tenant, path, "approve")
+    me = marketer.get("/v1/sessions").json()
+    told = marketer.get(f"{path}/history").json()
+    assert told["people"] == {f"user:{me['user_id']}": me["name"]}
+    assert told["moves"][0]["actor"] == f"user:{me['user_id']}"
+
+
 def test_a_rejection_needs_a_reason(tenant: TestTenant) -> None:
     path = campaign(tenant, "submitted")
     for body in ({}, {"reason": "  "}):
@@ -195,9 +222,9 @@ def _now() -> datetime:
 
 def test_a_person_approves_neither_what_they_wrote_nor_what_they_submitted(desk: Desk) -> None:
     desk.move("submit", "user:bert")
-    for person in ("user:anna", "user:bert"):
+    for who in ("user:anna", "user:bert"):
         with pytest.raises(ApprovalError):
-            desk.move("approve", person)
+            desk.move("approve", who)
     assert desk.move("approve", "user:carl") == "live"
 
 

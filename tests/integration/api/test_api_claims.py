@@ -56,6 +56,22 @@ def test_claiming_again_gives_the_same_code(shop: Shop) -> None:
     assert shop.supply(campaign_id)[0] == 1
 
 
+def test_a_claim_says_what_it_is_for_in_the_readers_language(shop: Shop) -> None:
+    creatives = [{"locale": "en", "title": "Coffee at {store}"}, {"locale": "zh", "title": "{store} 送咖啡"}]
+    campaign_id = shop.campaign(creatives=creatives)
+    phone = shop.tenant.device("phone")
+    made = claim(phone, campaign_id, "phone", store_id=str(shop.store_id))
+    assert made["title"] == f"Coffee at {made['store_name']}"
+    chinese = {"Accept-Language": "zh-CN,zh;q=0.9"}
+    (listed,) = phone.get("/v1/claims", params={"device_id": "phone"}, headers=chinese).json()["items"]
+    assert (listed["title"], listed["offer"]) == (f"{made['store_name']} 送咖啡", made["offer"])
+
+
+def test_a_claim_of_no_store_says_what_it_is_for(shop: Shop) -> None:
+    made = claim(shop.tenant.device("phone"), shop.campaign(creatives=[{"title": "Coffee at {store}"}]), "phone")
+    assert (made["store_name"], made["title"]) == (None, "Coffee at")
+
+
 def test_all_devices_of_a_person_share_a_claim(shop: Shop) -> None:
     campaign_id = shop.campaign(stock=5)
     phone, tablet = (shop.tenant.device(name, external_user_id="ann") for name in ("phone", "tablet"))
@@ -312,6 +328,10 @@ def test_a_claim_counts_in_what_a_campaign_has_reserved(shop: Shop) -> None:
             {"id": CampaignId(int(campaign_id))},
         )
         assert {row.scope: int(row.reserved) for row in scopes} == {"total": 5, "store": 5, "day": 5}
+    told = shop.tenant.secret.get(f"/v1/campaigns/{campaign_id}/report").json()["budgets"]
+    assert [(one["scope"].split(":")[0], one["most"], one["reserved"]) for one in told] == [
+        ("total", "100", "5"), ("day", "50", "5"), ("store", "50", "5"),
+    ]  # fmt: skip
 
 
 def test_everything_is_open_to_an_offer_without_stores(shop: Shop) -> None:

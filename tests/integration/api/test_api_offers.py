@@ -19,6 +19,7 @@ from lbs.tables import KeyKind
 from offers.messages import message_id
 from offers.tables import campaigns, notifications
 from tests.support.api import HELSINKI, Api, TestTenant, problem, wait_for
+from tests.support.people import person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +124,20 @@ def test_windows_are_previewed_in_the_stores_time(tenant: TestTenant) -> None:
     assert {start.hour for start in starts[1:]} == {10}
 
 
+def test_windows_that_are_not_stored_yet_are_previewed_as_stored_ones_are(tenant: TestTenant) -> None:
+    store_id = tenant.store(opening_hours="Mo-Su 10:00-18:00")["store_id"]
+    windows = {"weekly": [{"days": ["mo", "th"], "start": "09:00", "end": "12:00"}], "only_while_open": True}
+    stored = _campaign(tenant, windows=windows)
+    expected = tenant.secret.get(f"/v1/campaigns/{stored}/windows", params={"store_id": store_id, "n": 5}).json()
+    body = {"windows": windows, "store_id": store_id, "n": 5}
+    assert tenant.secret.post("/v1/campaigns/windows", json=body).json() == expected
+    assert len(expected["items"]) == 5
+    problem(tenant.secret.post("/v1/campaigns/windows", json=body | {"store_id": "999999"}), 404, "not-found")
+    wrong = {"weekly": [{"days": ["mo"], "start": "25:00", "end": "12:00"}]}
+    refused = tenant.secret.post("/v1/campaigns/windows", json=body | {"windows": wrong})
+    assert problem(refused, 422, "malformed")["errors"][0]["where"] == "body.windows.weekly[0].start"
+
+
 def test_offers_nearby_shows_live_ones_that_can_be_used_now(api: Api, tenant: TestTenant) -> None:
     store = tenant.store(name="Kahvila")
     usable = _campaign(tenant, stores=[store["store_id"]])
@@ -216,6 +231,22 @@ def test_an_open_stream_brings_what_arrives(api: Api, tenant: TestTenant, number
     assert [message for _, message in found] == [sent]
 
 
+def test_a_page_of_our_own_reads_the_stream_with_a_devices_token(
+    api: Api, tenant: TestTenant, numbers: Iterator[int]
+) -> None:
+    """As `fetch` of a browser asks: it names its origin, and has the cookie of whoever is signed in there."""
+    tenant.device("anna")
+    sent = _deliver(api, tenant, _campaign(tenant), "anna", next(numbers))
+    staff = person(tenant, "analyst")
+    staff.headers.update(tenant.device("anna").headers)
+    asked = {"Origin": api.url, "Sec-Fetch-Site": "same-origin", "Last-Event-ID": "0"}
+    cookie = "; ".join(f"{name}={value}" for name, value in staff.cookies.items())
+    found = _stream(staff, "/v1/devices/anna/stream", 1, **asked, Cookie=cookie)
+    assert [message for _, message in found] == [sent]
+    receipt = staff.post("/v1/receipts", json={"message_id": sent, "event": "opened"}, headers={"Origin": api.url})
+    assert receipt.json() == {"recorded": True}
+
+
 def _visit(  # noqa: PLR0917 - a row, column by column
     api: Api,
     tenant: TestTenant,
@@ -242,23 +273,25 @@ def test_traffic_is_by_local_hour_and_withholds_fewer_than_five(
 ) -> None:
     store_id = int(tenant.store()["store_id"])
     ten = datetime(2026, 6, 1, 7, 0, tzinfo=UTC)  # 10:00 in Helsinki
-    for device in range(6):
+    for device in range(10):
         _visit(api, tenant, store_id, next(numbers), device, ten + timedelta(minutes=device), 100.0 * (device + 1))
     for device in range(4):
         _visit(api, tenant, store_id, next(numbers), device, ten + timedelta(hours=1, minutes=device), 600)
     for device in range(10, 14):  # who only passed through is no visitor
         _visit(api, tenant, store_id, next(numbers), device, ten + timedelta(hours=1), 300, "crossed")
+    api.roll_traffic()
     path = f"/v1/traffic/stores/{store_id}/hours"
     range_ = {"start": "2026-06-01T10:00:00+03:00", "end": "2026-06-01T12:00:00+03:00"}
     answer = tenant.secret.get(path, params=range_).json()
+    # nine visits of at least 120 s by nine devices, of which five stayed for 600 s or less, and five for 600 s or more
     assert answer["items"] == [
-        {"starts_at": "2026-06-01T10:00:00+03:00", "visits": 5, "visitors": 5, "median_dwell_s": 400.0},
+        {"starts_at": "2026-06-01T10:00:00+03:00", "visits": 9, "visitors": 5, "median_dwell_s": 600.0},
         {"starts_at": "2026-06-01T11:00:00+03:00", "visits": None, "visitors": None, "median_dwell_s": None},
     ]
     text = tenant.secret.get(path, params={**range_, "format": "csv"}).text
     assert text.splitlines() == [
         "starts_at,visits,visitors,median_dwell_s",
-        "2026-06-01T10:00:00+03:00,5,5,400.0",
+        "2026-06-01T10:00:00+03:00,9,5,600.0",
         "2026-06-01T11:00:00+03:00,,,",
     ]
 
@@ -271,19 +304,21 @@ def test_who_says_no_to_analytics_is_in_no_figure(api: Api, tenant: TestTenant, 
         tenant.device(name)
         _visit(api, tenant, store_id, next(numbers), device_id_for(tenant.tenant_id, name), ten, 600)
 
-    def visitors() -> int | None:
+    def visits() -> int | None:
+        api.roll_traffic()
         range_ = {"start": "2026-06-01T10:00:00+03:00", "end": "2026-06-01T11:00:00+03:00"}
         (hour,) = tenant.secret.get(f"/v1/traffic/stores/{store_id}/hours", params=range_).json()["items"]
-        return None if hour["visitors"] is None else int(hour["visitors"])
+        assert (hour["visits"] is None) == (hour["visitors"] is None)
+        return None if hour["visits"] is None else int(hour["visits"])
 
     def says(name: str, *, granted: bool) -> None:
         word = {"purpose": "analytics", "version": "1", "granted": granted}
         assert tenant.secret.patch(f"/v1/devices/{name}", json={"consents": [word]}).status_code == 200
 
-    said = [visitors()]
+    said = [visits()]
     for name, granted in ((names[0], True), (names[0], False), (names[1], False), (names[2], False), (names[2], True)):
         says(name, granted=granted)
-        said.append(visitors())
+        said.append(visits())
     assert said == [7, 7, 6, 5, None, 5]
 
 

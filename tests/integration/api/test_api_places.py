@@ -158,6 +158,61 @@ def test_a_preview_shows_the_cells_and_stores_nothing(tenant: TestTenant) -> Non
     assert tenant.secret.get("/v1/fences").json()["items"] == []
 
 
+def test_a_preview_names_the_fences_it_overlaps_but_not_those_it_touches(tenant: TestTenant) -> None:
+    beside = {
+        "type": "Polygon",
+        "coordinates": [[[24.95, 60.16], [24.97, 60.16], [24.97, 60.17], [24.95, 60.17], [24.95, 60.16]]],
+    }
+    stored: dict[str, dict[str, Any]] = {
+        "square": {"geometry": SQUARE},
+        "beside": {"geometry": beside},
+        "circle": {"center": {"lat": 60.165, "lng": 24.94}, "radius_m": 20},
+        "large": {"center": {"lat": 60.165, "lng": 24.94}, "radius_m": 90_000},
+        "far": {"center": {"lat": 61.5, "lng": 24.94}, "radius_m": 20},
+    }
+    for external_id, shape in stored.items():
+        assert tenant.secret.post("/v1/fences", json={"external_id": external_id, **shape}).status_code == 201
+
+    def overlapped(shape: Mapping[str, Any]) -> list[str]:
+        preview = tenant.secret.post("/v1/fences/preview", json=shape).json()
+        return [fence["external_id"] for fence in preview["overlaps"]]
+
+    assert overlapped({"geometry": SQUARE}) == ["square", "circle", "large"]
+    assert overlapped({"geometry": beside}) == ["beside", "large"]
+    assert overlapped({"center": {"lat": 60.165, "lng": 24.9406}, "radius_m": 20}) == ["square", "circle", "large"]
+    assert overlapped({"center": {"lat": 60.165, "lng": 24.941}, "radius_m": 20}) == ["square", "large"]
+    assert overlapped({"center": {"lat": 0, "lng": 0}, "radius_m": 20}) == []
+
+
+def test_a_preview_says_how_sure_one_can_be_inside(tenant: TestTenant) -> None:
+    def best(radius_m: float) -> float:
+        shape = {"center": HELSINKI, "radius_m": radius_m}
+        return float(tenant.secret.post("/v1/fences/preview", json=shape).json()["best_confidence"])
+
+    assert best(15) < 0.5 < best(16)
+    assert best(100) == pytest.approx(1.0)
+
+
+def test_fences_are_found_by_store_and_by_text(tenant: TestTenant) -> None:
+    store = tenant.store()
+    for external_id, name, store_id in (
+        ("door-1", "Main door", store["store_id"]),
+        ("yard-1", None, store["store_id"]),
+        ("door-2", "50% off", None),
+    ):
+        body = {"external_id": external_id, "name": name, "store_id": store_id, **CIRCLE}
+        assert tenant.secret.post("/v1/fences", json=body).status_code == 201
+
+    def found(**params: str) -> list[str]:
+        return [fence["external_id"] for fence in tenant.secret.get("/v1/fences", params=params).json()["items"]]
+
+    assert found(store_id=store["store_id"]) == ["door-1", "yard-1"]
+    assert found(q="DOOR") == ["door-1", "door-2"]
+    assert found(q="0%") == ["door-2"], "no wildcard"
+    assert found(store_id=store["store_id"], q="main") == ["door-1"]
+    problem(tenant.secret.get("/v1/fences", params={"store_id": "x"}), 404, "not-found")
+
+
 def test_a_match_says_which_fences_hold_a_position(tenant: TestTenant) -> None:
     fence = tenant.secret.post("/v1/fences", json={"external_id": "fence-1", **CIRCLE}).json()
     positions = [HELSINKI, {"lat": 60.2, "lng": 24.9384}, {**HELSINKI, "accuracy_m": 500}]

@@ -89,6 +89,13 @@ def test_the_statement_lists_a_stores_day_with_totals(shop: Shop) -> None:
     assert lines[1][3:] == ["'=cmd()", code.replace("-", "")[-4:], "'=HYPERLINK()", "10.5", "EUR", "2.1", "redeemed"]
     assert lines[2][9] == "cancelled"
     assert lines[3:] == [["total", "", "", "", "", "", "10.5", "EUR", "2.1", ""]]
+    told = shop.till.get("/v1/redemptions/statement", params={"day": str(day), "format": "json"}).json()
+    assert [(line["order_id"], line["state"], line["discount"]) for line in told["items"]] == [
+        ("=HYPERLINK()", "redeemed", "2.1"),
+        ("B", "cancelled", "0.6"),
+    ]
+    assert told["totals"] == [{"currency": "EUR", "amount": "10.5", "discount": "2.1"}]
+    assert told["items"][0]["cancel_until"] > told["items"][0]["redeemed_at"]
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-07-01", 24)])

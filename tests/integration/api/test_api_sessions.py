@@ -15,6 +15,7 @@ from lbs.observe import configure_logging
 from lbs.sessions import COOKIE, SessionRing, hash_of
 from lbs.signing_in import WINDOW_S
 from lbs.tables import audit, invitations, sessions, users
+from lbs.versions import program_version
 from tests.support.api import Api, TestTenant, problem, running_api, settings_for, wait_for
 from tests.support.people import PASSWORD, accept, browser, installer, invited, person, sign_in, token_of
 
@@ -53,6 +54,7 @@ def test_somebody_who_signed_in_is_told_who_they_are(api: Api, tenant: TestTenan
     assert found["tenant"]["tenant_id"] == str(tenant.tenant_id)
     assert "hourly_traffic" in found["may"]
     assert "create_store" not in found["may"]
+    assert found["installation"] == {"name": "LBS", "version": program_version(), "k": 5, "map_style_url": None}
     assert installer(api).get("/v1/sessions").json()["tenant"] is None
 
 

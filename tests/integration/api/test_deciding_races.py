@@ -55,7 +55,10 @@ def _outcomes(shop: Shop, campaign_id: str) -> list[str]:
         return list(connection.execute(statement, {"id": int(campaign_id)}).scalars())
 
 
-def test_a_campaign_that_is_stopped_while_others_are_decided_is_offered_no_more(shop: Shop) -> None:
+def test_a_campaign_that_is_stopped_while_others_are_decided_is_offered_no_more(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deciding, "EVENTS_A_BATCH", 3)
     campaign_id = shop.campaign()
     phones = [_phone(shop, f"phone-{i}") for i in range(8)]
     assert len({shard_of(phone) for phone in phones}) > 1
@@ -71,6 +74,34 @@ def test_a_campaign_that_is_stopped_while_others_are_decided_is_offered_no_more(
     Decider(database=shop.api.system, catalogue=Catalogue()).work(stop_it)
     assert _outcomes(shop, campaign_id) == ["offered"] * batches[0]
     assert sum(batches) < len(phones)
+
+
+def test_shards_with_little_in_each_are_decided_together(shop: Shop) -> None:
+    campaign_id = shop.campaign()
+    phones = [_phone(shop, f"phone-{i}") for i in range(8)]
+    assert len({shard_of(phone) for phone in phones}) > 1
+    _due(shop, campaign_id, *phones)
+    batches: list[int] = []
+
+    def note(answers: Any) -> None:
+        batches.append(sum(one.question.campaign.campaign_id == int(campaign_id) for one in answers))
+
+    Decider(database=shop.api.system, catalogue=Catalogue()).work(note)
+    assert [n for n in batches if n] == [len(phones)]
+
+
+def test_a_shard_that_another_decider_holds_is_left_to_it(shop: Shop) -> None:
+    campaign_id = shop.campaign()
+    phone = _phone(shop, "phone")
+    _due(shop, campaign_id, phone)
+    decider = Decider(database=shop.api.system, catalogue=Catalogue())
+    with shop.api.system.begin() as connection:
+        holding = sa.text("SELECT FROM offers.cursors WHERE shard = :shard FOR UPDATE")
+        connection.execute(holding, {"shard": int(shard_of(phone))})
+        decider.work()
+        assert _outcomes(shop, campaign_id) == []
+    decider.work()
+    assert _outcomes(shop, campaign_id) == ["offered"]
 
 
 def test_who_is_being_decided_about_is_erased_after_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

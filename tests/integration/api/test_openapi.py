@@ -37,7 +37,7 @@ KEYS_ONLY = {
 }  # fmt: skip
 PHONE_WAYS = {"send_owntracks": "basic", "send_osmand": "token_as_id", "send_osmand_query": "token_as_id"}
 """Besides a key: how the apps send a device's token."""
-EXAMPLES = int(os.environ.get("LBS_TEST_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("LBS_TEST_EXAMPLES", "4"))
 """Requests an operation; more find more, and take longer."""
 ENDLESS = "stream_inbox"
 """An event stream has no end to wait for."""

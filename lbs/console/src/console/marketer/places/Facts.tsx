@@ -1,0 +1,26 @@
+import { Text } from '@mantine/core'
+import { Fragment, type ReactNode } from 'react'
+import classes from './Facts.module.css'
+
+/** What is known of one thing: names and values; those without a value are left out. */
+export function Facts({ facts }: { facts: readonly (readonly [name: string, value: ReactNode])[] }) {
+  return (
+    <dl className={classes.facts}>
+      {facts.map(
+        ([name, value]) =>
+          value !== null &&
+          value !== undefined &&
+          value !== '' && (
+            <Fragment key={name}>
+              <Text component="dt" size="sm" c="dimmed">
+                {name}
+              </Text>
+              <Text component="dd" size="sm" m={0}>
+                {value}
+              </Text>
+            </Fragment>
+          ),
+      )}
+    </dl>
+  )
+}

@@ -1,0 +1,5 @@
+import { addTexts } from '@/shared/i18n'
+import en from './locales/en.json'
+import zh from './locales/zh.json'
+
+addTexts('store', { en, zh })

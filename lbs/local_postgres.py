@@ -36,7 +36,7 @@ _SEARCHED: Final = (
 _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
+    "max_connections": "200",  # as in deploy/compose.yaml: an API process may hold 30, and several may run
     "shared_buffers": "256MB",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -13,7 +13,7 @@ from geofences.log import PositionLog, id_after
 from geofences.model import SHARDS, Shard
 from geofences.past import load_places
 from geofences.tables import shards
-from lbs.runtime import HEALTHY_FOR_S, CommandError, RunFiles
+from lbs.runtime import CommandError, RunFiles
 from offers.tables import cursors
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 APPENDS_AHEAD: Final = 3
 """Appends that may be unhandled while the next one is made ready."""
 PATIENCE_S: Final = 30.0
+"""For a process of this home that shows no sign of life: it may be starting again."""
 PATIENCE_WITH_BEAT_S: Final = 300.0
-"""For a process of this home that shows signs of life but moves nothing."""
+"""For one that shows signs of life but moves nothing."""
 POLL_S: Final = 0.02
 
 
@@ -69,7 +70,7 @@ class ReplayWatch:
             if now_behind != seen:
                 seen, moved_s = now_behind, time.monotonic()
             age_s = RunFiles(self._home, name).beat_age_s()
-            alive = age_s is not None and age_s < HEALTHY_FOR_S
+            alive = age_s is not None and age_s < PATIENCE_S
             if time.monotonic() - moved_s > (PATIENCE_WITH_BEAT_S if alive else PATIENCE_S):
                 state = "makes no progress" if alive else "does not run"
                 waiting = f"{len(now_behind)} of {SHARDS} shards wait"

@@ -26,7 +26,8 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PEOPLE, PHONES = 1_000, 2
 COUPONS, MONEY_EUR, COST_EUR = 100, 250, 5
-KILLS = 5
+KILLS, MOST_KILLS = 5, 30
+"""At least and at most: on a slow machine workers that always die in their first second would never be done."""
 OUTSIDE = LatLng(lat=HELSINKI.lat + 0.01, lng=HELSINKI.lng)
 
 
@@ -68,7 +69,7 @@ def test_exactly_as_many_are_held_as_there_are_and_all_come_back(
     environment = command_environment(
         tmp_path, LBS_DATABASE_URL=fresh_database_url, LBS_REDIS_URL=redis_url, LBS_REDIS_PREFIX=redis_prefix
     )
-    with dying_workers(environment, tmp_path) as workers:
+    with dying_workers(environment, tmp_path, kills=MOST_KILLS) as workers:
         _walk_in(road, workers)
     assert workers.killed >= KILLS
 

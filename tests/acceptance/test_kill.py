@@ -67,6 +67,7 @@ class Run:
     environment: dict[str, str]
     home: Path
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    started_s: dict[str, float] = field(default_factory=dict)
 
     def lbs(self, *arguments: str) -> dict[str, Any]:
         done = subprocess.run(
@@ -78,14 +79,16 @@ class Run:
         return answer
 
     def start(self, name: str) -> None:
-        RunFiles(self.home, name).beat.unlink(missing_ok=True)
+        self.started_s[name] = time.time()
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "lbs", name], env=self.environment, stdout=log, stderr=log
             )
 
     def is_up(self, name: str) -> bool:
-        return RunFiles(self.home, name).beat.exists()
+        """Whether it has shown a sign of life since it was started last; the killed one's stays, as for a user."""
+        age_s = RunFiles(self.home, name).beat_age_s()
+        return age_s is not None and time.time() - age_s > self.started_s[name]
 
     def kill(self, name: str) -> None:
         self.processes[name].kill()

@@ -99,12 +99,12 @@ def test_a_shopper_walks_up_to_a_shop_and_uses_its_offer(open_page: OpenPage, li
 def test_a_push_is_shown_once(open_page: OpenPage, console: Console) -> None:
     page = open_page(PHONE, permissions=("notifications",))
     begin(page, console)
-    worker, registration = _worker(page)
+    worker, registration = push_target(page)
     payload = {"id": "AAAAAAAAAAE", "title": "Coffee at Shop", "body": "20 %", "data": {"campaign_id": "1"}}
     for _ in range(2):
-        _push(page, worker, registration, payload)
+        deliver_push(page, worker, registration, json.dumps(payload))
     wait_for(lambda: page.evaluate(SHOWN) == [["Coffee at Shop", "20 %", "AAAAAAAAAAE"]])
-    _push(page, worker, registration, {**payload, "id": "AAAAAAAAAAI", "title": "Tea"})
+    deliver_push(page, worker, registration, json.dumps({**payload, "id": "AAAAAAAAAAI", "title": "Tea"}))
     wait_for(lambda: len(page.evaluate(SHOWN)) == 2)
     kept = page.evaluate(RECEIPTS)
     assert sorted(kept) == sorted(f"AAAAAAAAAA{one} {event}" for one in "EI" for event in ("delivered", "displayed"))
@@ -119,7 +119,7 @@ RECEIPTS = """() => new Promise(done => {
 })"""
 
 
-def _worker(page: Page) -> tuple[CDPSession, str]:
+def push_target(page: Page) -> tuple[CDPSession, str]:
     page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
     session = page.context.new_cdp_session(page)
     found: list[str] = []
@@ -135,9 +135,9 @@ def _worker(page: Page) -> tuple[CDPSession, str]:
     return session, found[0]
 
 
-def _push(page: Page, session: CDPSession, registration: str, payload: dict[str, Any]) -> None:
+def deliver_push(page: Page, session: CDPSession, registration: str, payload: str) -> None:
     origin = page.evaluate("() => location.origin")
-    given = {"origin": origin, "registrationId": registration, "data": json.dumps(payload)}
+    given = {"origin": origin, "registrationId": registration, "data": payload}
     session.send("ServiceWorker.deliverPushMessage", given)
 
 

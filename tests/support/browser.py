@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.support.data import PROJECT
 
@@ -126,6 +126,7 @@ class Chromium:
                 reduced_motion="reduce",
             )
             context.set_default_timeout(PATIENCE_MS)
+            expect.set_options(timeout=PATIENCE_MS)
             faults = _Faults(expected)
             faults.watch(context)
             try:

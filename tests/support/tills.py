@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from geofences.log import shard_of
+from geofences.model import StoreId
 from geofences.store import device_id_for
 from lbs.auth import create_key
 from lbs.tables import KeyKind
 from offers.catalogue import Catalogue
 from offers.decider import Decider
 from offers.tables import occasion_devices, occasions
-from tests.support.api import problem
+from tests.support.api import problem, wait_for
 
 if TYPE_CHECKING:
     import httpx
 
-    from geofences.model import StoreId
     from tests.support.api import Api, TestTenant
 
 OFFER: dict[str, Any] = {
@@ -45,8 +45,10 @@ class Shop:
 
     @classmethod
     def open(cls, api: Api, tenant: TestTenant, external_id: str = "store-1", **body: Any) -> Shop:
-        store_id = int(tenant.store(external_id, **body)["store_id"])
-        return cls(api, tenant, store_id, till_of(api, tenant, store_id))  # type: ignore[arg-type]  # an id is an int
+        store_id = StoreId(int(tenant.store(external_id, **body)["store_id"]))
+        # until the API's own memory has heard of it, claims cannot say its name
+        wait_for(lambda: api.services.memory.stores.get(tenant.tenant_id, store_id))
+        return cls(api, tenant, store_id, till_of(api, tenant, store_id))
 
     def campaign(self, **more: Any) -> str:
         """A live campaign of this store alone."""

@@ -1,7 +1,7 @@
 """Three people do their whole jobs in a browser.
 
-A marketer draws a fence and has a campaign approved by somebody else; a shopper walks in, is told by the open app and by
-a push, and claims; the till redeems, and the figures of both the store and the campaign move.
+A marketer draws a fence and has a campaign approved by somebody else; a shopper walks in, is told by the open app and
+by a push, and claims; the till redeems, and the figures of both the store and the campaign move.
 """
 
 from __future__ import annotations

@@ -187,6 +187,11 @@ WITH others AS (
     WHERE mine.tenant_id = :tenant_id AND mine.device_id = :device_id
       -- an app alone may name anybody
       AND mine.user_vouched AND d.user_vouched
+), redeemed AS (
+    -- whoever redeems holds the reservation, which has lost its device before: no redemption comes in between
+    UPDATE offers.redemptions AS x SET person = NULL
+    FROM offers.claims AS c, others
+    WHERE c.claim_id = x.claim_id AND c.tenant_id = :tenant_id AND c.device_id = :device_id AND others.device_id IS NULL
 )
 UPDATE offers.claims AS c
 SET device_id = coalesce(others.device_id, 0),

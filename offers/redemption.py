@@ -203,6 +203,8 @@ def _write(connection: sa.Connection, found: Found, *, till: Till, order: Order,
             campaign_id=claim.campaign_id,
             decision_id=claim.decision_id,
             store_id=till.store_id,
+            # as it is now: an erasure that was waited for may have taken it away
+            person=sa.select(claims.c.person).where(claims.c.claim_id == claim.claim_id).scalar_subquery(),
             nonce=found.nonce,
             order_id=order.order_id,
             amount=order.amount,

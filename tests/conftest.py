@@ -13,7 +13,13 @@ import pytest
 hypothesis.settings.register_profile("compiled", deadline=None)
 hypothesis.settings.load_profile("compiled")
 
-pytest_plugins = ["tests.support.browser", "tests.support.cli", "tests.support.console", "tests.support.servers"]
+pytest_plugins = [
+    "tests.support.browser",
+    "tests.support.cli",
+    "tests.support.console",
+    "tests.support.furnished",
+    "tests.support.servers",
+]
 
 _UNIT_TESTS: Final = Path(__file__).parent / "unit"
 

@@ -11,7 +11,7 @@ SELECT i, :tenant_id, device_id % 64, device_id, store_id, 1, store_id, i, 'clos
 FROM (
     SELECT i, s.store_id, s.store_id * 10000000 + floor(power(random(), 2) * :devices)::bigint AS device_id,
            -- in order of time, as an engine writes
-           CAST(:start AS timestamptz) + make_interval(secs => floor(i * CAST(:days AS float8) / :visits) * 86400
+           CAST(:start AS timestamptz) + make_interval(secs => floor((i - 1) * CAST(:days AS float8) / :visits) * 86400
                + 6 * 3600 + random() * 14 * 3600) AS entered_at,
            floor(-ln(1 - random()) * 300) AS dwell_s
     FROM generate_series(1, CAST(:visits AS bigint)) AS i
@@ -41,16 +41,17 @@ WHERE random() < :share
 ON CONFLICT DO NOTHING
 
 -- name: traffic_claims
+-- three of a hundred visits, in every store alike
 INSERT INTO offers.claims (tenant_id, campaign_id, campaign_version, person, device_id, decision_id, source, code_hash,
     code_tail, created_at, expires_at, state)
 SELECT :tenant_id, 1, 1, device_id, device_id, visit_id, 'push', int8send(visit_id), '0000', entered_at, entered_at,
        'redeemed'
-FROM geofences.visits WHERE visit_id > 0 AND visit_id % 100 < 3 AND dwell_s >= 120
+FROM geofences.visits WHERE visit_id > 0 AND (hashint8(visit_id) & 1023) < 31 AND dwell_s >= 120
 
 -- name: traffic_redemptions
-INSERT INTO offers.redemptions (tenant_id, claim_id, campaign_id, decision_id, store_id, amount, currency,
+INSERT INTO offers.redemptions (tenant_id, claim_id, campaign_id, decision_id, store_id, person, amount, currency,
     attributed_to, visited, redeemed_at)
-SELECT c.tenant_id, c.claim_id, 1, c.decision_id, v.store_id, 10 + c.decision_id % 40, 'EUR', 'push', true,
+SELECT c.tenant_id, c.claim_id, 1, c.decision_id, v.store_id, c.person, 10 + c.decision_id % 40, 'EUR', 'push', true,
        v.exited_at
 FROM offers.claims AS c JOIN geofences.visits AS v ON v.visit_id = c.decision_id
 

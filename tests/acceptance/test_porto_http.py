@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 
+from geofences.tables import fence_versions
 from lbs.auth import create_key
 from lbs.tables import KeyKind
 from tests.support.api import running_api, settings_for, wait_for
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import httpx
 
     from geofences.model import TenantId
+    from tests.support.api import Api
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("porto_http")]
 
@@ -61,10 +64,18 @@ def porto(
     file, polygons = some_polygons(home)
     assert cli.json("import", "fences", file, "--tenant", "porto", timeout_s=600)["created"] == len(polygons)
     with running_api(settings) as api:
-        wait_for(lambda: api.services.memory.ready, give_up_s=120)
+        wait_for(lambda: api.services.memory.ready)
+        wait_for(lambda: _all_in_force(api))
         with api.system.begin() as connection:
             key = create_key(connection, tenant_id, KeyKind.SECRET)
         yield Porto(api.client(key), polygons)
+
+
+def _all_in_force(api: Api) -> bool:
+    """A fence is matched from the moment on that its version takes effect, a little after it was stored."""
+    with api.system.connect() as connection:
+        waiting = sa.select(sa.func.count()).where(fence_versions.c.effective_at > sa.func.clock_timestamp())
+        return connection.execute(waiting).scalar() == 0
 
 
 def test_stores_nearby_are_exactly_those_expected(porto: Porto) -> None:

@@ -136,8 +136,8 @@ def others_buy(console: Console, campaign_id: str) -> None:
 
 
 def figure(page: Page, name: str) -> Locator:
-    """What a tile of the dashboard shows."""
-    return page.locator("dl").filter(has=page.locator("dt").get_by_text(name, exact=True)).locator("dd").first
+    """A tile of the dashboard."""
+    return page.get_by_role("group", name=name, exact=True)
 
 
 def told_twice(page: Page, browser: WebPushReceiver) -> None:
@@ -190,10 +190,10 @@ def test_marketer_shopper_and_store_do_their_jobs(open_page: OpenPage, living_co
     sign_in(store, console, Role.STORE_MANAGER)
     store.goto(console.url(f"dashboard/{console.store_id}"))
     for name in ("Inside now", "Visitors", "Redemptions", "Revenue with offers"):
-        expect(figure(store, name)).to_have_text("fewer than 5")
+        expect(figure(store, name)).to_contain_text("fewer than 5")
     others_come(console)
     came_s = time.monotonic()
-    expect(figure(store, "Inside now")).to_have_text("5 or more")
+    expect(figure(store, "Inside now")).to_contain_text("5 or more")
 
     with WebPushReceiver() as browser:
         phone = open_page(PHONE, at=FAR, permissions=("notifications",))
@@ -205,7 +205,7 @@ def test_marketer_shopper_and_store_do_their_jobs(open_page: OpenPage, living_co
         phone.wait_for_timeout(3_000)  # nobody runs faster than 70 m/s
         move(phone, SHOP)
         told_twice(phone, browser)
-    expect(figure(store, "Inside now")).to_have_text("10 or more")
+    expect(figure(store, "Inside now")).to_contain_text("10 or more")
     others_buy(console, campaign_id)
     redeem(store, console, claim(phone, console, device))
     phone.get_by_text("Used at the till").wait_for()
@@ -218,5 +218,5 @@ def test_marketer_shopper_and_store_do_their_jobs(open_page: OpenPage, living_co
     others_move(console, FAR)
     store.goto(console.url(f"dashboard/{console.store_id}"))
     for name, shown in (("Visitors", "5"), ("Redemptions", "10"), ("Revenue with offers", "€115.00")):
-        expect(figure(store, name)).to_have_text(shown)
+        expect(figure(store, name)).to_contain_text(shown)
     screenshot(store, "job-dashboard")

@@ -75,7 +75,7 @@ def test_four_processes_at_debug_level_write_no_secret_and_no_place(cli: Cli) ->
         cli.running(*PROCESSES),
         client(url, keys["secret"]) as server,
     ):
-        wait_for(lambda: ready(url), give_up_s=60)
+        wait_for(lambda: ready(url))
         campaign_id = shop_with_offer(server)
         webhook = server.post("/v1/webhooks", json={"url": hook.address()["url"]}).json()
         hook._verifier = Webhook(webhook["secret"])
@@ -93,7 +93,7 @@ def test_four_processes_at_debug_level_write_no_secret_and_no_place(cli: Cli) ->
         with client(url, token) as phone:
             assert phone.post("/v1/positions", json={"device_id": "anna's", "positions": [point]}).status_code == 202
         go_wrong(cli, url, server, point)
-        wait_for(lambda: hook.received and push.received, give_up_s=30)
+        wait_for(lambda: hook.received and push.received)
         code = server.post("/v1/claims", json={"campaign_id": campaign_id, "device_id": "anna's"}).json()["code"]
         wait_for(lambda: shown(metrics_port)["lbs_engine_buried_entries_total"], give_up_s=30)
         worker, scheduler = shown(metrics_port + 1), shown(metrics_port + 2)

@@ -52,6 +52,13 @@ AXE: Final = PROJECT / "lbs" / "console" / "node_modules" / "axe-core" / "axe.mi
 BAD: Final = frozenset({"serious", "critical"})
 SLOWER: Final = 4
 """Times: a cheap phone's processor beside this one."""
+LATER: Final = re.compile(r"^(Layers|DrawMap|maplibre|h3-js|Bars)")
+"""What the build calls the map with its cells and the charts: they come once the page is there."""
+ASSETS: Final = PROJECT / "lbs" / "console" / "dist" / "console" / "assets"
+SCRIPTS: Final = """() => performance.getEntriesByType('resource')
+  .map(one => new URL(one.name).pathname.split('/').pop()).filter(name => name.endsWith('.js'))"""
+SETTLED: Final = """() => document.querySelector('h1')
+  && !document.querySelector('.mantine-Loader-root, .mantine-Skeleton-root, [data-map-ready=false]')"""
 NEXT_TASK: Final = "() => new Promise(done => setTimeout(done))"
 """A promise that nobody catches is told at the end of the task in which it failed."""
 LCP: Final = """() => new Promise((resolve, reject) => {
@@ -85,7 +92,7 @@ class Loading:
     lcp_ms: float
     """Until the largest thing in sight was painted."""
     script_bytes: int
-    """As transferred: compressed, with headers."""
+    """Of its scripts, as transferred: compressed, with headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +226,12 @@ def page(open_page: OpenPage) -> Page:
     return open_page()
 
 
-def screenshot(page: Page, name: str) -> None:
-    """Keeps a picture in the folder LBS_TEST_SCREENSHOTS, if there is one."""
+def screenshot(page: Page, name: str, *, whole: bool = False) -> None:
+    """Keeps a picture in the folder LBS_TEST_SCREENSHOTS, if there is one; `whole` of all that can be scrolled to."""
     if folder := os.environ.get("LBS_TEST_SCREENSHOTS"):
+        if whole and page.viewport_size is not None:
+            height = page.evaluate("() => document.documentElement.scrollHeight")
+            page.set_viewport_size({**page.viewport_size, "height": height})
         page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
 
 
@@ -237,6 +247,21 @@ def check_accessible(page: Page) -> None:
     ]
     if broken:
         raise AssertionError("\n".join(broken))
+
+
+def initial_gzip_bytes(page: Page) -> int:
+    """Of the scripts that a page of ours has asked for, but for those that come later."""
+    names = {name for name in page.evaluate(SCRIPTS) if not LATER.match(name)}
+    # small files are sent as they are
+    files = [gzipped if (gzipped := ASSETS / f"{name}.gz").exists() else ASSETS / name for name in names]
+    return sum(file.stat().st_size for file in files)
+
+
+def wait_settled(page: Page) -> None:
+    """Until a page shows what it asked for: nothing loads any more."""
+    page.wait_for_function(SETTLED)
+    page.wait_for_timeout(300)  # charts and maps draw in the frames after
+    page.wait_for_function(SETTLED)
 
 
 def measure(page: Page, url: str, *, shown: Callable[[Page], object] = lambda _: None) -> Loading:

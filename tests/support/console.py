@@ -106,6 +106,11 @@ def console_site(
 
 @pytest.fixture
 def console(console_site: Site) -> Console:
+    return new_tenant(console_site)
+
+
+def new_tenant(console_site: Site) -> Console:
+    """A tenant with a store and without people, who come when they are asked for."""
     with console_site.system.begin() as connection:
         tenant_id = create_tenant(connection, name=secrets.token_hex(8), sandbox=False).tenant_id
         secret = create_key(connection, tenant_id, KeyKind.SECRET)

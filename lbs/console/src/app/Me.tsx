@@ -4,6 +4,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
+import { localeOf } from '@/shared/format'
 import { LANGUAGES, type Language, speak } from '@/shared/i18n'
 import { Asked } from '@/shared/ui/Asked'
 import { Page } from '@/shared/ui/Page'
@@ -26,8 +27,8 @@ export default function Me() {
   const { colorScheme, setColorScheme } = useMantineColorScheme()
 
   const speakIn = (language: Language) => {
-    speak(language)
-    change.mutate({ locale: language, consents: [] }, { onSettled: () => void queries.invalidateQueries() })
+    void speak(language)
+    change.mutate({ locale: localeOf(language), consents: [] }, { onSettled: () => void queries.invalidateQueries() })
   }
   return (
     <Page title={t('me.title')}>

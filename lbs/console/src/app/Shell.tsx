@@ -1,10 +1,10 @@
 import { Alert, Anchor, AppShell, Container, Group, Indicator, Text, UnstyledButton } from '@mantine/core'
-import { useNetwork } from '@mantine/hooks'
 import { notifications } from '@mantine/notifications'
 import { IconDiscount, IconInbox, IconMapPin, IconTicket, IconUser, IconWifiOff } from '@tabler/icons-react'
 import { type ReactNode, useCallback, useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useLocation, useNavigate } from 'react-router'
+import { useReach } from '@/shared/api/reach'
 import { LanguageMenu, SchemeToggle } from '@/shared/ui/Preferences'
 import { useDevice } from './device'
 import { type Message, tell, useMessages, useStream } from './inbox'
@@ -22,7 +22,7 @@ const TABS = [
 /** The frame of every page: where one can go, whether there is a network, and what arrives meanwhile. */
 export function Shell({ children }: { children: ReactNode }) {
   const { t } = useTranslation('app')
-  const { online } = useNetwork()
+  const online = useReach()
   const { pathname } = useLocation()
   useArrivals()
   useOpening()

@@ -3,6 +3,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { apiWith, body, type Schemas } from '@/shared/api/client'
+import { localeOf } from '@/shared/format'
 import { Loading } from '@/shared/ui/Asked'
 import { type Device, keep } from './keep'
 import { unsubscribe } from './push'
@@ -53,7 +54,7 @@ export function useApi() {
     api.use({
       onRequest({ request }) {
         // offers in the language of the app, which need not be the browser's
-        request.headers.set('Accept-Language', i18n.language)
+        request.headers.set('Accept-Language', localeOf(i18n.language))
         return request
       },
     })
@@ -86,7 +87,7 @@ export function ThisPhone({ children }: { children: ReactNode }) {
         apiWith(key ?? '').POST('/v1/devices', {
           body: {
             consents: consentsOf(consents),
-            locale: language,
+            locale: localeOf(language),
             timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
           },
         }),

@@ -3,11 +3,9 @@ import { addTexts } from '@/shared/i18n'
 import { Providers } from '@/shared/Providers'
 import { App } from './App'
 import { catchInstallPrompt } from './install'
-import en from './locales/en.json'
-import zh from './locales/zh.json'
 import { startWorker } from './push'
 
-addTexts('app', { en, zh })
+await addTexts('app', { en: () => import('./locales/en.json'), zh: () => import('./locales/zh.json') })
 catchInstallPrompt()
 startWorker()
 

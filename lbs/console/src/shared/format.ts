@@ -14,7 +14,7 @@ const HOUR_S = 3600
 const DAY_S = 86_400
 
 /** The reader's own way of a language if the browser names it: en-GB has a day of 24 hours. */
-function localeOf(language: string): string {
+export function localeOf(language: string): string {
   const named = typeof navigator === 'undefined' ? [] : navigator.languages
   return named.find((one) => one.toLowerCase().startsWith(language)) ?? (language === 'zh' ? 'zh-Hans' : language)
 }

@@ -1,4 +1,4 @@
-// Two languages, English and Chinese; each area of the pages brings its own texts when it is loaded.
+// Two languages, English and Chinese; each area of the pages brings its own texts, of one language, when it is loaded.
 import i18next, { type ResourceKey } from 'i18next'
 import { initReactI18next } from 'react-i18next'
 import en from './locales/en.json'
@@ -30,14 +30,23 @@ i18next.use(initReactI18next).init({
   initAsync: false,
 })
 
-export function speak(language: Language) {
-  localStorage.setItem(KEPT, language)
-  void i18next.changeLanguage(language)
+type Texts = Record<Language, () => Promise<{ default: ResourceKey }>>
+
+const areas = new Map<string, Texts>()
+
+async function load(namespace: string, texts: Texts, language: Language) {
+  if (i18next.hasResourceBundle(language, namespace)) return
+  i18next.addResourceBundle(language, namespace, (await texts[language]()).default)
 }
 
-/** The texts of an area; called where the area's code is loaded, before anything of it is shown. */
-export function addTexts(namespace: string, texts: Record<Language, ResourceKey>) {
-  for (const language of Object.keys(LANGUAGES) as Language[]) {
-    i18next.addResourceBundle(language, namespace, texts[language], true, true)
-  }
+export async function speak(language: Language) {
+  await Promise.all([...areas].map(([namespace, texts]) => load(namespace, texts, language)))
+  localStorage.setItem(KEPT, language)
+  await i18next.changeLanguage(language)
+}
+
+/** The texts of an area, in the one language that is spoken; awaited where the area's code is loaded. */
+export async function addTexts(namespace: string, texts: Texts) {
+  areas.set(namespace, texts)
+  await load(namespace, texts, i18next.language as Language)
 }

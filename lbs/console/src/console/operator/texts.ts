@@ -1,5 +1,3 @@
 import { addTexts } from '@/shared/i18n'
-import en from './locales/en.json'
-import zh from './locales/zh.json'
 
-addTexts('operator', { en, zh })
+await addTexts('operator', { en: () => import('./locales/en.json'), zh: () => import('./locales/zh.json') })

@@ -1,5 +1,3 @@
 import { addTexts } from '@/shared/i18n'
-import en from './locales/en.json'
-import zh from './locales/zh.json'
 
-addTexts('store', { en, zh })
+await addTexts('store', { en: () => import('./locales/en.json'), zh: () => import('./locales/zh.json') })

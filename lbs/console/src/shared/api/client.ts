@@ -1,5 +1,6 @@
 // The API as its OpenAPI document describes it: types are generated from it, so a call that it does not know will not compile.
 import createClient, { type Middleware } from 'openapi-fetch'
+import { noteReach } from './reach'
 import type { components, paths } from './schema'
 
 export type Schemas = components['schemas']
@@ -54,11 +55,13 @@ const guard: Middleware = {
     return request
   },
   async onResponse({ response }) {
+    noteReach(true)
     if (!response.ok) throw await problemOf(response)
     return undefined
   },
   onError({ error }) {
     if (error instanceof Problem) return error
+    if (!(error instanceof DOMException && error.name === 'AbortError')) noteReach(false)
     return new Problem(0, 'unreachable', 'unreachable', error instanceof Error ? error.message : String(error))
   },
 }

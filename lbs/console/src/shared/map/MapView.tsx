@@ -111,7 +111,7 @@ export default function MapView({ label, height = 480, bounds, styleUrl, onClick
   return (
     <Box pos="relative" h={height} style={{ borderRadius: 'var(--mantine-radius-md)', overflow: 'hidden' }}>
       {map === null && <Skeleton pos="absolute" inset={0} style={{ zIndex: 1 }} radius={0} />}
-      <Box ref={box} h="100%" role="region" aria-label={label} data-map-ready={map !== null} />
+      <Box ref={box} h="100%" data-map-ready={map !== null} />
       {map && <Here.Provider value={map}>{children}</Here.Provider>}
     </Box>
   )

@@ -16,9 +16,9 @@ interface Props {
 export function Figure({ label, value, k, note, icon }: Props) {
   const { t } = useTranslation('shared')
   return (
-    <Paper withBorder p="md" component="dl" m={0}>
+    <Paper withBorder p="md" role="group" aria-label={label}>
       <Group justify="space-between" wrap="nowrap" align="flex-start">
-        <Text component="dt" size="sm" c="dimmed">
+        <Text size="sm" c="dimmed" aria-hidden>
           {label}
         </Text>
         {icon && (
@@ -29,17 +29,17 @@ export function Figure({ label, value, k, note, icon }: Props) {
       </Group>
       {value === null ? (
         <Tooltip label={t('withheld_why', { k })} multiline w={260}>
-          <Text component="dd" m={0} size="lg" fw={600} c="dimmed">
+          <Text size="lg" fw={600} c="dimmed">
             {t('withheld', { k })}
           </Text>
         </Tooltip>
       ) : (
-        <Text component="dd" m={0} size="xl" fw={650}>
+        <Text size="xl" fw={650}>
           {value}
         </Text>
       )}
       {note && (
-        <Text component="dd" m={0} size="xs" c="dimmed">
+        <Text size="xs" c="dimmed">
           {note}
         </Text>
       )}

@@ -18,7 +18,7 @@ export function LanguageMenu() {
             key={language}
             lang={language}
             fw={i18n.language === language ? 700 : 400}
-            onClick={() => speak(language)}
+            onClick={() => void speak(language)}
           >
             {name}
           </Menu.Item>

@@ -1,24 +1,25 @@
 // One campaign: what it does, what may be done with it, and what came of it.
-import { Alert, Button, Loader, ScrollArea, Tabs, Text } from '@mantine/core'
+import { Alert, Button, ScrollArea, Tabs, Text } from '@mantine/core'
 import { IconHelpCircle } from '@tabler/icons-react'
 import { lazy, Suspense } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useParams, useSearchParams } from 'react-router'
-import { Asked } from '@/shared/ui/Asked'
+import { Asked, Loading } from '@/shared/ui/Asked'
 import { Page } from '@/shared/ui/Page'
 import { useMay, useSession } from '../../session'
 import { useCampaign, useHistory } from './data'
 import { authors, type CampaignView } from './model'
 import { Actions } from './one/Actions'
-import { HistoryTab } from './one/HistoryTab'
-import { Lift } from './one/Lift'
 import { Overview } from './one/Overview'
-import { Results } from './one/Results'
-import { Trial } from './one/Trial'
 import { StatusBadge } from './StatusBadge'
 import { TEXTS } from './texts'
 
+// but for the first, a tab is loaded when it is opened
+const Results = lazy(() => import('./one/Results').then((found) => ({ default: found.Results })))
+const Lift = lazy(() => import('./one/Lift').then((found) => ({ default: found.Lift })))
 const TriggerMap = lazy(() => import('./one/TriggerMap'))
+const Trial = lazy(() => import('./one/Trial').then((found) => ({ default: found.Trial })))
+const HistoryTab = lazy(() => import('./one/HistoryTab').then((found) => ({ default: found.HistoryTab })))
 const TABS = ['overview', 'results', 'lift', 'map', 'try', 'history'] as const
 type Tab = (typeof TABS)[number]
 
@@ -73,26 +74,26 @@ function Shown({ campaign }: { campaign: CampaignView }) {
             ))}
           </Tabs.List>
         </ScrollArea>
-        <Tabs.Panel value="overview">
-          <Overview campaign={campaign} />
-        </Tabs.Panel>
-        <Tabs.Panel value="results">
-          <Results campaign={campaign} />
-        </Tabs.Panel>
-        <Tabs.Panel value="lift">
-          <Lift campaign={campaign} />
-        </Tabs.Panel>
-        <Tabs.Panel value="map">
-          <Suspense fallback={<Loader />}>
+        <Suspense fallback={<Loading />}>
+          <Tabs.Panel value="overview">
+            <Overview campaign={campaign} />
+          </Tabs.Panel>
+          <Tabs.Panel value="results">
+            <Results campaign={campaign} />
+          </Tabs.Panel>
+          <Tabs.Panel value="lift">
+            <Lift campaign={campaign} />
+          </Tabs.Panel>
+          <Tabs.Panel value="map">
             <TriggerMap id={id} />
-          </Suspense>
-        </Tabs.Panel>
-        <Tabs.Panel value="try">
-          <Trial campaign={campaign} />
-        </Tabs.Panel>
-        <Tabs.Panel value="history">
-          <HistoryTab id={id} />
-        </Tabs.Panel>
+          </Tabs.Panel>
+          <Tabs.Panel value="try">
+            <Trial campaign={campaign} />
+          </Tabs.Panel>
+          <Tabs.Panel value="history">
+            <HistoryTab id={id} />
+          </Tabs.Panel>
+        </Suspense>
       </Tabs>
     </Page>
   )

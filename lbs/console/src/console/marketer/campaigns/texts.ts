@@ -1,7 +1,5 @@
 // Texts of the campaign pages, loaded with the first of them.
 import { addTexts } from '@/shared/i18n'
-import en from './locales/en.json'
-import zh from './locales/zh.json'
 
-addTexts('campaigns', { en, zh })
+await addTexts('campaigns', { en: () => import('./locales/en.json'), zh: () => import('./locales/zh.json') })
 export const TEXTS = 'campaigns'

@@ -1,5 +1,3 @@
 import { addTexts } from '@/shared/i18n'
-import en from './locales/en.json'
-import zh from './locales/zh.json'
 
-addTexts('places', { en, zh })
+await addTexts('places', { en: () => import('./locales/en.json'), zh: () => import('./locales/zh.json') })

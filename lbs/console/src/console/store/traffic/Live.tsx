@@ -11,21 +11,21 @@ export function Live({ store }: { store: Store }) {
   const { number, time } = useFormat()
   const { data, isError } = useLive(store.store_id)
   return (
-    <Paper withBorder p="md" component="dl" m={0}>
-      <Group gap={6} component="dt" wrap="nowrap">
+    <Paper withBorder p="md" role="group" aria-label={t('live.label')}>
+      <Group gap={6} wrap="nowrap" aria-hidden>
         <span className={classes.dot} data-lost={isError || undefined} aria-hidden />
         <Text span size="sm" c="dimmed">
           {t('live.label')}
         </Text>
       </Group>
-      <Text component="dd" m={0} size="xl" fw={650} role="status">
+      <Text size="xl" fw={650} role="status">
         {data
           ? data.inside === 0
             ? t('live.few', { k: data.k })
             : t('live.at_least', { n: number(data.inside) })
           : '–'}
       </Text>
-      <Text component="dd" m={0} size="xs" c="dimmed">
+      <Text size="xs" c="dimmed">
         {isError ? t('live.lost') : data && t('live.note', { k: data.k, at: time(data.as_of, store.timezone) })}
       </Text>
     </Paper>

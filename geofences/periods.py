@@ -27,6 +27,7 @@ DAY: Final = timedelta(days=1)
 AN_HOUR: Final = timedelta(hours=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_PLAIN_HOURS_US: Final = np.arange(24, dtype=np.int64) * 3_600_000_000
 Found = TypeVar("Found")
 
 
@@ -103,10 +104,14 @@ def periods(grain: Grain, first: date, last: date, local_zone: ZoneInfo) -> list
     return found
 
 
+def _is_plain(begin: datetime, end: datetime, local_zone: ZoneInfo) -> bool:
+    """Whether a day is like most: no clock changes."""
+    return end - begin == DAY and begin.astimezone(local_zone).utcoffset() == end.astimezone(local_zone).utcoffset()
+
+
 def _hours_after(begin: datetime, end: datetime, local_zone: ZoneInfo) -> list[datetime]:
     """When the hours of a local day begin, but for the first."""
-    if end - begin == DAY and begin.astimezone(local_zone).utcoffset() == end.astimezone(local_zone).utcoffset():
-        # a day like most
+    if _is_plain(begin, end, local_zone):
         return [begin + hour * AN_HOUR for hour in range(1, 24)]
     return [hour for hour in local_hours(begin, end, local_zone) if hour > begin]
 
@@ -153,20 +158,32 @@ class Calendar:
     """
 
     def __init__(self, first: date, last: date, local_zone: ZoneInfo) -> None:
-        self.hours = periods(Grain.HOUR, first, last, local_zone)
-        self._days = sorted({hour.first_day for hour in self.hours})
-        place = {day: number for number, day in enumerate(self._days)}
-        self._day_of_hour = np.array([place[hour.first_day] for hour in self.hours], dtype=np.int64)
+        """Without an object for each hour: a year has 8,760, and many calendars are kept."""
+        self._days: list[date] = []
+        hours: list[Int64s] = []
+        begin, day = day_start(first, local_zone), first
+        while day < last:
+            after = day_start(day + DAY, local_zone)
+            if begin < after:  # Apia had no 30 December 2011
+                self._days.append(day)
+                if _is_plain(begin, after, local_zone):
+                    hours.append(to_us(begin) + _PLAIN_HOURS_US)
+                else:
+                    between = _hours_after(begin, after, local_zone)
+                    hours.append(np.array([to_us(begin), *map(to_us, between)], dtype=np.int64))
+            begin, day = after, day + DAY
+        self._day_of_hour = np.repeat(np.arange(len(hours)), [len(one) for one in hours]).astype(np.int64)
+        self._starts_us = np.concatenate(hours) if hours else np.empty(0, dtype=np.int64)
+        self._edges_us = np.append(self._starts_us, to_us(begin))
         self.known: dict[tuple[str, Grain], Any] = {}
-        self._starts_us = np.array([to_us(hour.starts_at) for hour in self.hours], dtype=np.int64)
 
     @property
     def starts_at(self) -> datetime:
-        return self.hours[0].starts_at
+        return from_us(int(self._edges_us[0]))
 
     @property
     def ends_at(self) -> datetime:
-        return self.hours[-1].ends_at
+        return from_us(int(self._edges_us[-1]))
 
     def hour_numbers(self, at_us: Int64s) -> Int64s:
         """The hour of each instant in these days, counted from 0; shape (n,)."""
@@ -176,7 +193,7 @@ class Calendar:
     def numbers(self, grain: Grain) -> Int64s:
         """Of each hour the number of the period that it lies in, counted from 0."""
         if grain is Grain.HOUR:
-            return np.arange(len(self.hours), dtype=np.int64)
+            return np.arange(len(self._starts_us), dtype=np.int64)
         return self._numbered([first_day_of(grain, day) for day in self._days])
 
     @_once_each
@@ -187,9 +204,9 @@ class Calendar:
         first = np.append(0, last[:-1] + 1)
         return [
             Period(
-                first_day=first_day_of(grain, self.hours[begin].first_day),
-                starts_at=self.hours[begin].starts_at,
-                ends_at=self.hours[end].ends_at,
+                first_day=first_day_of(grain, self._days[self._day_of_hour[begin]]),
+                starts_at=from_us(int(self._edges_us[begin])),
+                ends_at=from_us(int(self._edges_us[end + 1])),
             )
             for begin, end in zip(first.tolist(), last.tolist(), strict=True)
         ]
@@ -222,3 +239,7 @@ def calendar(first: date, last: date, local_zone: ZoneInfo) -> Calendar:
 
 def to_us(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
+
+
+def from_us(at_us: int) -> datetime:
+    return _EPOCH + at_us * _MICROSECOND

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from geofences.periods import Calendar, Grain
+    from geofences.model import Bools, Int64s
+    from geofences.periods import Grain
     from geofences.traffic import Place, Rules, Told
-    from offers.takings import Taking
 
 FIGURES: Final = (
     "visits", "visitors", "new_visitors", "returning_visitors", "median_dwell_s", "p90_dwell_s", "passers_by",
@@ -56,36 +56,37 @@ def series(
     found = traffic.series(connection, place, grain, first, last, rules=rules)
     begin, end = found[0].period, found[-1].period
     sold = takings(connection, store_id=place.store_id, start=begin.starts_at, end=end.ends_at)
-    if not sold:
+    if not sold.redeemed_us:
         return [Row(told=one) for one in found]
     days = calendar(begin.first_day, day_after(grain, end.first_day), place.zone)
-    counts = {at: len(few) for at, few in _by_period(sold, days, grain, rules.k).items()}
+    hour = days.hour_numbers(np.array(sold.redeemed_us, dtype=np.int64))
+    who = np.unique(sold.person, return_inverse=True)[1].astype(np.int64)
+    starts = [period.starts_at for period in days.periods(grain)]
+
+    def in_sums(own: Bools) -> Int64s:
+        """Which of these redemptions count in a period, as places in the columns."""
+        return np.flatnonzero(own)[counted(hour[own], who[own], days, k=rules.k).of(grain)]
+
+    period = days.numbers(grain)[hour]
+    counts = np.bincount(period[in_sums(np.ones(len(who), dtype=np.bool_))], minlength=len(starts))
+    redeemed = dict(zip(starts, counts.tolist(), strict=True))
     revenue: dict[datetime, dict[str, Decimal]] = defaultdict(dict)
+    currency = np.array([None if e4 is None else one for one, e4 in zip(sold.currency, sold.amount_e4, strict=True)])
     # money of each currency stands for itself: of six orders one may have been paid in another
-    for currency in sorted({one.currency for one in sold if one.currency is not None and one.amount is not None}):
-        own = [one for one in sold if one.currency == currency and one.amount is not None]
-        for at, few in _by_period(own, days, grain, rules.k).items():
-            revenue[at][currency] = sum((one.amount or Decimal(0) for one in few), Decimal(0))
+    for one in sorted({name for name in currency.tolist() if name is not None}):
+        sums: dict[int, int] = defaultdict(int)
+        for place_in in in_sums(currency == one).tolist():
+            sums[period[place_in]] += sold.amount_e4[place_in] or 0
+        for number, amount_e4 in sums.items():
+            revenue[starts[number]][one] = Decimal(amount_e4).scaleb(-4)
     return [
         Row(
             told=one,
-            redemptions=counts.get(one.period.starts_at),
+            redemptions=redeemed.get(one.period.starts_at) or None,
             revenue=revenue.get(one.period.starts_at, {}),
         )
         for one in found
     ]
-
-
-def _by_period(sold: Sequence[Taking], days: Calendar, grain: Grain, k: int) -> dict[datetime, list[Taking]]:
-    """Those that count in each period, where any do."""
-    hour = days.hour_numbers(np.array([one.redeemed_us for one in sold], dtype=np.int64))
-    who = np.unique([one.person for one in sold], return_inverse=True)[1].astype(np.int64)
-    in_sum = counted(hour, who, days, k).of(grain)
-    spans, group = days.periods(grain), days.numbers(grain)[hour]
-    found: dict[datetime, list[Taking]] = defaultdict(list)
-    for number in np.flatnonzero(in_sum).tolist():
-        found[spans[group[number]].starts_at].append(sold[number])
-    return found
 
 
 def table(rows: Sequence[Row], place: Place) -> list[dict[str, Any]]:

@@ -72,9 +72,10 @@ WHERE x.store_id = :store_id AND x.redeemed_at >= :start AND x.redeemed_at < :en
 ORDER BY x.redeemed_at, x.redemption_id
 
 -- name: takings
--- a claim whose person was erased stands for somebody of its own
-SELECT CAST(extract(epoch FROM x.redeemed_at) * 1000000 AS bigint) AS redeemed_us,
-       coalesce(x.person, -x.claim_id) AS person, x.currency, x.amount
+-- as columns, each an array; a claim whose person was erased stands for somebody of its own
+SELECT coalesce(array_agg(CAST(extract(epoch FROM x.redeemed_at) * 1000000 AS bigint)), '{}') AS redeemed_us,
+       coalesce(array_agg(coalesce(x.person, -x.claim_id)), '{}') AS person,
+       coalesce(array_agg(x.currency), '{}') AS currency,
+       coalesce(array_agg(CAST(x.amount * 10000 AS bigint)), '{}') AS amount_e4
 FROM offers.redemptions AS x
 WHERE x.store_id = :store_id AND x.redeemed_at >= :start AND x.redeemed_at < :end AND x.state = 'redeemed'
-ORDER BY x.redeemed_at, x.redemption_id

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from geofences.sql import queries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
-    from decimal import Decimal
 
     import sqlalchemy as sa
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taking:
-    """One redemption that was not cancelled."""
+class Takings:
+    """Redemptions that were not cancelled, as columns: a store has thousands of them a year."""
 
-    redeemed_us: int
-    person: int
+    redeemed_us: Sequence[int]
+    person: Sequence[int]
     """The same for all devices of a person; of whoever was erased, a number of the claim."""
-    currency: str | None
-    amount: Decimal | None
+    currency: Sequence[str | None]
+    amount_e4: Sequence[int | None]
+    """In ten-thousandths of the currency, exactly; None if the till did not say."""
 
 
-def takings(connection: sa.Connection, *, store_id: StoreId, start: datetime, end: datetime) -> list[Taking]:
-    """Those of [start, end), in order."""
+def takings(connection: sa.Connection, *, store_id: StoreId, start: datetime, end: datetime) -> Takings:
+    """Those of [start, end), in no order."""
     named = {"store_id": store_id, "start": start, "end": end}
-    rows = connection.execute(queries("offers")["takings"], named).mappings()
-    return [Taking(**row) for row in rows]
+    return Takings(**connection.execute(queries("offers")["takings"], named).mappings().one())

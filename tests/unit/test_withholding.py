@@ -117,8 +117,8 @@ def test_every_figure_is_what_a_recount_says(name: str, seed: int) -> None:
 def test_a_day_has_the_hours_that_the_wall_clock_shows(name: str, day: date, hours: int) -> None:
     calendar = Calendar(day, day + timedelta(days=1), zone(name))
     clock = Clock(zone(name), day, day + timedelta(days=1))
-    assert [hour.starts_at for hour in calendar.hours] == [at for at, _ in clock.hours()]
-    assert len(calendar.hours) == hours
+    assert [hour.starts_at for hour in calendar.periods(Grain.HOUR)] == [at for at, _ in clock.hours()]
+    assert len(calendar.periods(Grain.HOUR)) == hours
 
 
 # The attacker knows all reports, the calendar and the rules, and adds and subtracts.

@@ -236,6 +236,7 @@ class WebhookReceiver(Receiver):
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 256  # who finds the usual five places taken tries again after a second
     daemon_threads = False  # joined on close, so that no test leaves a thread or a socket behind
 
     def __init__(self, receiver: Receiver, ssl_context: ssl.SSLContext | None, port: int) -> None:

@@ -52,11 +52,6 @@ AXE: Final = PROJECT / "lbs" / "console" / "node_modules" / "axe-core" / "axe.mi
 BAD: Final = frozenset({"serious", "critical"})
 SLOWER: Final = 4
 """Times: a cheap phone's processor beside this one."""
-LATER: Final = re.compile(r"^(Layers|DrawMap|maplibre|h3-js|Bars)")
-"""What the build calls the map with its cells and the charts: they come once the page is there."""
-ASSETS: Final = PROJECT / "lbs" / "console" / "dist" / "console" / "assets"
-SCRIPTS: Final = """() => performance.getEntriesByType('resource')
-  .map(one => new URL(one.name).pathname.split('/').pop()).filter(name => name.endsWith('.js'))"""
 SETTLED: Final = """() => document.querySelector('h1')
   && !document.querySelector('.mantine-Loader-root, .mantine-Skeleton-root, [data-map-ready=false]')"""
 NEXT_TASK: Final = "() => new Promise(done => setTimeout(done))"
@@ -247,14 +242,6 @@ def check_accessible(page: Page) -> None:
     ]
     if broken:
         raise AssertionError("\n".join(broken))
-
-
-def initial_gzip_bytes(page: Page) -> int:
-    """Of the scripts that a page of ours has asked for, but for those that come later."""
-    names = {name for name in page.evaluate(SCRIPTS) if not LATER.match(name)}
-    # small files are sent as they are
-    files = [gzipped if (gzipped := ASSETS / f"{name}.gz").exists() else ASSETS / name for name in names]
-    return sum(file.stat().st_size for file in files)
 
 
 def wait_settled(page: Page) -> None:

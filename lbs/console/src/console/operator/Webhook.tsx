@@ -16,7 +16,7 @@ import { useForm } from '@mantine/form'
 import { notifications } from '@mantine/notifications'
 import { IconAlertTriangle } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { type ReactNode, useState } from 'react'
+import { lazy, type ReactNode, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useNavigate, useParams } from 'react-router'
 import { api, body, type Schemas } from '@/shared/api/client'
@@ -30,7 +30,8 @@ import { Secret } from './Once'
 import './texts'
 import { Attempts, attemptsKey } from './webhooks/Attempts'
 import { PATTERNS, useWebhook, WEBHOOKS } from './webhooks/questions'
-import { Replay } from './webhooks/Replay'
+
+const Replay = lazy(() => import('./webhooks/Replay').then((found) => ({ default: found.Replay })))
 
 type Hook = Schemas['WebhookWithSecret']
 
@@ -101,7 +102,9 @@ function One({ webhook }: { webhook: Hook }) {
       <Part title={t('attempts.title')}>
         <Attempts webhookId={webhook.webhook_id} />
       </Part>
-      <Replay webhookId={webhook.webhook_id} opened={replaying} close={() => setReplaying(false)} />
+      <Suspense>
+        {replaying && <Replay webhookId={webhook.webhook_id} opened close={() => setReplaying(false)} />}
+      </Suspense>
       <Confirm
         about={deleting}
         title={t('webhook.delete_title')}

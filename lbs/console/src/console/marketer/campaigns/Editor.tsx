@@ -1,12 +1,12 @@
 // Writing a campaign: sections of a form, and beside them what it says in plain words and on a phone.
 import '@mantine/dates/styles.css'
 import 'dayjs/locale/zh-cn'
-import { Accordion, Alert, Button, Grid, Group, Paper, Stack, Text, Title } from '@mantine/core'
+import { Accordion, Alert, Button, Grid, Group, Stack, Text } from '@mantine/core'
 import { DatesProvider } from '@mantine/dates'
 import { useForm } from '@mantine/form'
 import { notifications } from '@mantine/notifications'
 import { useQueryClient } from '@tanstack/react-query'
-import { Suspense, useMemo, useRef, useState } from 'react'
+import { lazy, Suspense, useMemo, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useNavigate, useParams } from 'react-router'
 import { api, body, Problem } from '@/shared/api/client'
@@ -15,13 +15,13 @@ import { Asked, Loading } from '@/shared/ui/Asked'
 import { Page } from '@/shared/ui/Page'
 import { ProblemNote } from '@/shared/ui/ProblemNote'
 import { useMay, useSession } from '../../session'
-import { byName, campaignKey, nameOfStore, useCampaign, useMove, useStores } from './data'
+import { campaignKey, useCampaign, useMove } from './data'
 import { forget, kept, LeaveGuard, useKeeping } from './edit/guard'
-import { PhonePreview } from './edit/PhonePreview'
 import { sectionOf, SECTIONS } from './edit/sections'
 import { blank, type CampaignView, cleaned, type Draft, draftOf, fieldOf, type Status } from './model'
 import { TEXTS } from './texts'
-import { summary, useSpeech } from './words'
+
+const Aside = lazy(() => import('./edit/Aside').then((found) => ({ default: found.Aside })))
 
 const EDITABLE: readonly Status[] = ['draft', 'submitted', 'approved', 'paused']
 const OPEN_AT_FIRST = ['basics', 'where', 'trigger', 'offer', 'words']
@@ -197,54 +197,13 @@ function EditorForm({ stored }: { stored: CampaignView | null }) {
           </Grid.Col>
           <Grid.Col span={{ base: 12, lg: 4 }}>
             <Stack gap="md" pos="sticky" top={76}>
-              <Aside draft={form.values} shown={shown} onShown={setShown} />
+              <Suspense fallback={<Loading />}>
+                <Aside draft={form.values} shown={shown} onShown={setShown} />
+              </Suspense>
             </Stack>
           </Grid.Col>
         </Grid>
       </Page>
     </DatesProvider>
-  )
-}
-
-interface AsideProps {
-  draft: Draft
-  shown: number
-  onShown: (index: number) => void
-}
-
-function Aside({ draft, shown, onShown }: AsideProps) {
-  const { t } = useTranslation(TEXTS)
-  const speech = useSpeech()
-  const stores = useStores()
-  const found = useMemo(() => byName(stores.data ?? [], (store) => store.store_id), [stores.data])
-  const named = draft.stores[0]
-  const first = named === undefined ? stores.data?.[0] : found.get(named)
-  const one = draft.stores.length === 1 && first ? nameOfStore(first) : null
-  return (
-    <>
-      <Paper withBorder p="md" component="section" aria-labelledby="in-words">
-        <Title order={2} size="h5" mb="xs" id="in-words">
-          {t('edit.in_words')}
-        </Title>
-        <Stack gap={6}>
-          {summary(speech, draft, one).map((sentence) => (
-            <Text key={sentence} size="sm">
-              {sentence}
-            </Text>
-          ))}
-        </Stack>
-      </Paper>
-      <Paper withBorder p="md" component="section" aria-labelledby="on-phone">
-        <Title order={2} size="h5" mb="xs" id="on-phone">
-          {t('preview.title')}
-        </Title>
-        <PhonePreview
-          draft={draft}
-          index={shown}
-          onIndex={onShown}
-          store={first ? nameOfStore(first) : t('preview.store')}
-        />
-      </Paper>
-    </>
   )
 }

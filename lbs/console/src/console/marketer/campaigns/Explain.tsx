@@ -1,10 +1,7 @@
 // Why a phone got the offer or not, and what would happen if: every gate in order, in words. Never a coordinate.
 import { Alert, Badge, Button, Group, Paper, SegmentedControl, SimpleGrid, Stack, Text, TextInput } from '@mantine/core'
-import { DatesProvider, DateTimePicker } from '@mantine/dates'
-import '@mantine/dates/styles.css'
-import 'dayjs/locale/zh-cn'
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { lazy, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useParams } from 'react-router'
 import { api, body, Problem } from '@/shared/api/client'
@@ -19,6 +16,8 @@ import { type CampaignView, type StoreView } from './model'
 import { TEXTS } from './texts'
 import { instantIn } from './zoned'
 
+const MomentField = lazy(() => import('./explain/MomentField'))
+
 type Mode = 'happened' | 'if'
 const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone
 
@@ -29,32 +28,30 @@ export default function Explain() {
 }
 
 function Shown({ campaign }: { campaign: CampaignView }) {
-  const { t, i18n } = useTranslation(TEXTS)
+  const { t } = useTranslation(TEXTS)
   const { asked, ask } = useQueryParams()
   const mode: Mode = asked.get('mode') === 'if' ? 'if' : 'happened'
   const stores = useStores()
   return (
-    <DatesProvider settings={{ locale: i18n.language === 'zh' ? 'zh-cn' : 'en', firstDayOfWeek: 1 }}>
-      <Page
-        title={t('explain.title')}
-        lead={t('explain.lead')}
-        actions={
-          <Button component={Link} to={`/campaigns/${campaign.campaign_id}`} variant="subtle">
-            {t('edit.back_to', { name: campaign.name })}
-          </Button>
-        }
-      >
-        <SegmentedControl
-          aria-label={t('explain.mode')}
-          value={mode}
-          onChange={(value) => ask({ mode: value === 'if' ? 'if' : null })}
-          data={(['happened', 'if'] as const).map((one) => ({ value: one, label: t(`explain.modes.${one}`) }))}
-          style={{ alignSelf: 'flex-start' }}
-        />
-        <Question key={mode} mode={mode} stores={stores.data ?? []} />
-        <Answer campaign={campaign} mode={mode} stores={stores.data ?? []} />
-      </Page>
-    </DatesProvider>
+    <Page
+      title={t('explain.title')}
+      lead={t('explain.lead')}
+      actions={
+        <Button component={Link} to={`/campaigns/${campaign.campaign_id}`} variant="subtle">
+          {t('edit.back_to', { name: campaign.name })}
+        </Button>
+      }
+    >
+      <SegmentedControl
+        aria-label={t('explain.mode')}
+        value={mode}
+        onChange={(value) => ask({ mode: value === 'if' ? 'if' : null })}
+        data={(['happened', 'if'] as const).map((one) => ({ value: one, label: t(`explain.modes.${one}`) }))}
+        style={{ alignSelf: 'flex-start' }}
+      />
+      <Question key={mode} mode={mode} stores={stores.data ?? []} />
+      <Answer campaign={campaign} mode={mode} stores={stores.data ?? []} />
+    </Page>
   )
 }
 
@@ -92,14 +89,15 @@ function Question({ mode, stores }: { mode: Mode; stores: readonly StoreView[] }
                 onChange={setStore}
                 required
               />
-              <DateTimePicker
-                label={t('explain.at')}
-                description={t('explain.at_hint', { zone })}
-                placeholder={t('explain.now')}
-                clearable
-                value={at}
-                onChange={setAt}
-              />
+              <Suspense>
+                <MomentField
+                  label={t('explain.at')}
+                  description={t('explain.at_hint', { zone })}
+                  placeholder={t('explain.now')}
+                  value={at}
+                  onChange={setAt}
+                />
+              </Suspense>
             </>
           )}
         </SimpleGrid>

@@ -10,11 +10,11 @@ import { useMay, useSession } from '../../session'
 import { useCampaign, useHistory } from './data'
 import { authors, type CampaignView } from './model'
 import { Actions } from './one/Actions'
-import { Overview } from './one/Overview'
 import { StatusBadge } from './StatusBadge'
 import { TEXTS } from './texts'
 
-// but for the first, a tab is loaded when it is opened
+// each tab is loaded when it is opened
+const Overview = lazy(() => import('./one/Overview').then((found) => ({ default: found.Overview })))
 const Results = lazy(() => import('./one/Results').then((found) => ({ default: found.Results })))
 const Lift = lazy(() => import('./one/Lift').then((found) => ({ default: found.Lift })))
 const TriggerMap = lazy(() => import('./one/TriggerMap'))

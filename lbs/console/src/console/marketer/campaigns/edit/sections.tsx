@@ -1,13 +1,12 @@
-// The sections of the editor, in their order, and which fields of a campaign each holds.
+// The sections of the editor, in their order, and which fields of a campaign each holds. Each is loaded when it is opened.
 import { type ComponentType, lazy } from 'react'
-import { Basics } from './Basics'
-import { Creatives } from './Creatives'
 import { type SectionProps } from './fields'
-import { OfferSection } from './OfferSection'
-import { TriggerSection } from './TriggerSection'
-import { Where } from './Where'
 
-// these are closed at first, and loaded when they are opened
+const Basics = lazy(() => import('./Basics').then((found) => ({ default: found.Basics })))
+const Where = lazy(() => import('./Where').then((found) => ({ default: found.Where })))
+const TriggerSection = lazy(() => import('./TriggerSection').then((found) => ({ default: found.TriggerSection })))
+const OfferSection = lazy(() => import('./OfferSection').then((found) => ({ default: found.OfferSection })))
+const Creatives = lazy(() => import('./Creatives').then((found) => ({ default: found.Creatives })))
 const Schedule = lazy(() => import('./Schedule').then((found) => ({ default: found.Schedule })))
 const Audience = lazy(() => import('./Audience').then((found) => ({ default: found.Audience })))
 const Limits = lazy(() => import('./Limits').then((found) => ({ default: found.Limits })))

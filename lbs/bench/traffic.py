@@ -57,14 +57,12 @@ def run(
         say(f"{compared:,} figures equal a recount of the ledger")
         asked = {}
         for name, ask in _questions(home, rules).items():
-            begin_s = _cpu_s(api)
             times = [_ask(home, api, ask, dice.choice(made), _day(dice))[0] for _ in range(questions)]
-            cpu_ms = 1000 * (_cpu_s(api) - begin_s) / questions
             # what is read is counted apart: counting takes time
             read = [_ask(home, api, ask, dice.choice(made), _day(dice), explain=True)[1] for _ in range(EXPLAINED)]
             cuts, kib = quantiles(times, n=100), max(read) / 1024
-            asked[name] = {"p50_ms": cuts[49], "p99_ms": cuts[98], "cpu_ms": cpu_ms, "kib": kib}
-            say(f"{name}: p50 {cuts[49]:.1f}, p99 {cuts[98]:.1f}, CPU {cpu_ms:.1f} ms, {kib:,.0f} KiB")
+            asked[name] = {"p50_ms": cuts[49], "p99_ms": cuts[98], "kib": kib}
+            say(f"{name}: p50 {cuts[49]:.1f}, p99 {cuts[98]:.1f}, {kib:,.0f} KiB")
         api.dispose()
         runs.append({"visits": size, "compared": compared, "questions": asked, **found})
     return {"stores": stores, "days": DAYS, "runs": runs}
@@ -145,14 +143,6 @@ def _ask(
                 plan = explained[0]["Plan"]
                 blocks += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
         return took_ms, blocks * BLOCK_BYTES
-
-
-def _cpu_s(api: sa.Engine) -> float:
-    """What this process and its connection's server process have used: other programs do not lengthen it."""
-    psutil = extra("psutil")
-    with api.connect() as connection:  # the one that the questions take too
-        server = psutil.Process(connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one())
-    return time.process_time() + float(sum(server.cpu_times()[:2]))
 
 
 def _day(dice: random.Random) -> date:

@@ -44,12 +44,12 @@ def table(result: dict[str, Any]) -> str:
     """Markdown, as the documents show it: a column for each size."""
     runs = result["runs"]
     lines = [
-        "| p50 / p99, CPU, ms; KiB read | " + " | ".join(f"{run['visits']:,} visits" for run in runs) + " |",
+        "| p50 / p99, ms; KiB read | " + " | ".join(f"{run['visits']:,} visits" for run in runs) + " |",
         "|---" + "|--:" * len(runs) + "|",
     ]
     for name in runs[0]["questions"]:
         found = [run["questions"][name] for run in runs]
-        cells = [f"{one['p50_ms']:.1f} / {one['p99_ms']:.1f}, {one['cpu_ms']:.1f}; {one['kib']:,.0f}" for one in found]
+        cells = [f"{one['p50_ms']:.1f} / {one['p99_ms']:.1f}; {one['kib']:,.0f}" for one in found]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     gib = 2**30
     sizes = [f"{run['ledger'] / gib:.1f} GiB + {run['figures'] / gib:.2f}" for run in runs]

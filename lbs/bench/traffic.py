@@ -22,7 +22,6 @@ from geofences.store import use_tenant
 from geofences.traffic import Place, Rules
 from geofences.zones import zone
 from lbs import footfall
-from lbs.bench.extras import extra
 from lbs.bench.traffic_world import DAYS, NOW, START, ZONE, Recount, make_stores, write_ledger
 from lbs.connections import Role, database
 from lbs.runtime import CommandError

@@ -25,6 +25,8 @@ const Aside = lazy(() => import('./edit/Aside').then((found) => ({ default: foun
 
 const EDITABLE: readonly Status[] = ['draft', 'submitted', 'approved', 'paused']
 const OPEN_AT_FIRST = ['basics', 'where', 'trigger', 'offer', 'words']
+/** Of a campaign that says already where it runs: its map is not loaded before somebody wants it. */
+const OPEN_OF_STORED = ['basics', 'offer', 'words']
 
 export default function Editor() {
   const { id } = useParams()
@@ -68,7 +70,7 @@ function EditorForm({ stored }: { stored: CampaignView | null }) {
   const base = useMemo(() => (stored ? draftOf(stored) : blank()), [stored])
   const [saved, setSaved] = useState(() => JSON.stringify(base))
   const form = useForm<Draft>({ initialValues: copy?.draft ?? base })
-  const [opened, setOpened] = useState<string[]>(OPEN_AT_FIRST)
+  const [opened, setOpened] = useState<string[]>(stored ? OPEN_OF_STORED : OPEN_AT_FIRST)
   const [problem, setProblem] = useState<unknown>(null)
   const [busy, setBusy] = useState(false)
   const [shown, setShown] = useState(0)

@@ -63,7 +63,14 @@ export function PreviewNote({ shape, preview, fenceId, minConfidence, beforeM2 }
           <List size="sm">
             {others.slice(0, MOST_NAMED).map((fence) => (
               <List.Item key={fence.fence_id}>
-                <Anchor component={Link} to={`/fences/${fence.fence_id}`} target="_blank" size="sm">
+                <Anchor
+                  component={Link}
+                  to={`/fences/${fence.fence_id}`}
+                  target="_blank"
+                  size="sm"
+                  c="inherit"
+                  td="underline"
+                >
                   {fence.name ?? fence.external_id}
                 </Anchor>
               </List.Item>

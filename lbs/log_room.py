@@ -31,6 +31,7 @@ class LogRoom:
         self._keys = [stream_key(prefix, shard) for shard in range(SHARDS)]
         self._max_bytes = max_bytes
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self.bytes = 0
         """Memory of the streams, as Redis estimates it from samples of each."""
         self.entries = 0
@@ -45,6 +46,8 @@ class LogRoom:
         self._task = asyncio.create_task(self._watch(), name="lbs-log-room")
 
     async def close(self) -> None:
+        # a client whose connection fails at this moment keeps the cancellation to itself
+        self._closing = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -64,7 +67,7 @@ class LogRoom:
             log.warning("log.full" if self.full else "log.has_room", bytes=self.bytes, entries=self.entries)
 
     async def _watch(self) -> None:
-        while True:
+        while not self._closing:
             try:
                 await self.look()
             except (redis.RedisError, OSError) as error:

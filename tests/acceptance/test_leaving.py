@@ -85,8 +85,10 @@ class Town:
         campaign_id = str(self.shop.ask("POST", "/v1/campaigns", json=body)["campaign_id"])
         for move in ("submit", "approve"):
             self.shop.ask("POST", f"/v1/campaigns/{campaign_id}/{move}")
-        yield campaign_id
-        self.shop.ask("POST", f"/v1/campaigns/{campaign_id}/stop")
+        try:
+            yield campaign_id
+        finally:
+            self.shop.ask("POST", f"/v1/campaigns/{campaign_id}/stop")
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +250,8 @@ def _lived(town: Town, name: str, person: str, campaign_id: str) -> Traces:
             connection.execute(used, {key: values[key] for key in used._bindparams})
     traces.number("first latitude", shop.report(name, north_m=3_000.123, ago_s=300, lng=IN_BLOOM_LNG)[0])
     traces.number("latitude inside", shop.report(name, north_m=61.234567, lng=IN_BLOOM_LNG)[0])
-    shop.eventually("SELECT count(*) FROM offers.notifications WHERE device_id = :d AND state = 'sent'", 1, d=device_id)
+    inbox = "SELECT state FROM offers.notifications WHERE device_id = :d AND channel = 'inbox'"
+    shop.eventually(inbox, "sent", d=device_id)
     (message,) = shop.ask("GET", f"/v1/devices/{name}/inbox")["items"]
     shop.ask("POST", "/v1/receipts", json={"message_id": message["message_id"], "event": "opened", "device_id": name})
     claim = shop.ask("POST", "/v1/claims", json={"campaign_id": campaign_id, "device_id": name})
@@ -295,6 +298,8 @@ def test_nothing_of_an_erased_device_is_left_but_its_tombstone(town: Town) -> No
         *("users", "remembered_writes"),
     }
     assert shop.rows("SELECT count(*) > 3 FROM geofences.positions") == [(True,)], "the neighbour's are there"
+    unnamed = "FROM offers.redemptions AS x JOIN offers.claims AS c USING (claim_id) WHERE c.device_id = 0"
+    assert shop.rows(f"SELECT count(*) > 0, count(x.person) {unnamed}") == [(True, 0)], "redemptions stay, nobody's"
 
 
 def _position(name: str, *, ago_s: float = 0) -> dict[str, Any]:
@@ -310,7 +315,7 @@ def test_who_comes_back_begins_anew(town: Town, leavers: Leavers) -> None:
     new = {"Authorization": f"Bearer {shop.device('comes-back')}"}
     old = {"Authorization": f"Bearer {leavers.tokens['comes-back']}"}
     shop.ask("POST", "/v1/positions", 401, json=_position("comes-back"), headers=old)
-    shop.ask("POST", "/v1/positions", json=_position("comes-back", ago_s=60), headers=new)
+    shop.ask("POST", "/v1/positions", json=_position("comes-back", ago_s=3_600), headers=new)  # before the erasure
     shop.ask("POST", "/v1/positions", json=_position("comes-back"), headers=new)
     device_id = device_id_for(shop.tenant_id, "comes-back")
     shop.eventually("SELECT count(*) FROM geofences.positions WHERE device_id = :d", 1, d=device_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import h3  # type: ignore[import-untyped]
@@ -88,7 +89,7 @@ def test_four_processes_at_debug_level_write_no_secret_and_no_place(cli: Cli) ->
         ]
         made = server.post("/v1/devices", json={"device_id": "anna's", "consents": CONSENTS, "channels": channels})
         token = made.json()["device_token"]
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        at = datetime.now(UTC).isoformat()  # a fence judges what was recorded since it took effect
         point = {"lat": LAT, "lng": LNG, "recorded_at": at, "accuracy_m": 5}
         with client(url, token) as phone:
             assert phone.post("/v1/positions", json={"device_id": "anna's", "positions": [point]}).status_code == 202

@@ -7,7 +7,7 @@ import importlib
 import io
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +16,9 @@ from geofences.tables import visits
 from offers.claim_tables import claims, redemptions
 from tests.support.api import Api, TestTenant, problem
 from tests.support.footfall import Visit, put_visits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 pytestmark = pytest.mark.servers
 
@@ -171,7 +174,7 @@ def test_redemptions_count_once_five_people_redeemed(api: Api, tenant: TestTenan
     made = tenant.secret.post("/v1/campaigns", json=campaign)
     campaign_id = int(made.json()["campaign_id"])
 
-    def redeem(people: range, currency: str) -> None:
+    def redeem(people: Iterable[int], currency: str) -> None:
         with api.system.begin() as connection:
             connection.execute(sa.text("SET LOCAL ROLE NONE"))
             connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
@@ -185,8 +188,8 @@ def test_redemptions_count_once_five_people_redeemed(api: Api, tenant: TestTenan
                 }  # fmt: skip
                 made = sa.insert(claims).values(**claim).returning(claims.c.claim_id)
                 redemption = {
-                    **about, "claim_id": connection.execute(made).scalar_one(), "store_id": int(shop), "amount": 12.5,
-                    "currency": currency, "attributed_to": "push", "visited": True, "redeemed_at": NINE,
+                    **about, "claim_id": connection.execute(made).scalar_one(), "store_id": int(shop), "person": person,
+                    "amount": 12.5, "currency": currency, "attributed_to": "push", "visited": True, "redeemed_at": NINE,
                 }  # fmt: skip
                 connection.execute(sa.insert(redemptions).values(**redemption))
 
@@ -195,12 +198,12 @@ def test_redemptions_count_once_five_people_redeemed(api: Api, tenant: TestTenan
         (found,) = _get(tenant, f"/stores/{shop}/series", **asked)["items"]
         return {name: found[name] for name in ("redemptions", "revenue", "conversion")}
 
-    redeem(range(4), "EUR")
+    redeem((0, 1, 2, 3, 3), "EUR")  # five times four people
     assert day() == {"redemptions": None, "revenue": [], "conversion": None}
     redeem(range(10, 11), "USD")
-    assert day() == {"redemptions": 5, "revenue": [], "conversion": 0.333}
+    assert day() == {"redemptions": 6, "revenue": [], "conversion": 0.4}
     redeem(range(4, 6), "EUR")
-    assert day() == {"redemptions": 7, "revenue": [{"currency": "EUR", "amount": "75"}], "conversion": 0.467}
+    assert day() == {"redemptions": 8, "revenue": [{"currency": "EUR", "amount": "87.5"}], "conversion": 0.533}
 
 
 def test_nobody_sees_the_stores_of_others(api: Api, tenant: TestTenant, shop: str) -> None:

@@ -18,6 +18,7 @@ DATA_FILE: Final = "helsinki.geojson"
 TIMEZONE: Final = "Europe/Helsinki"
 METRES_PER_DEGREE: Final = 111_320.0
 """Of latitude, on a sphere; over the two kilometres of the city the error stays below a few metres."""
+PASSED_M: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,10 @@ class City:
     def of(self, *categories: str) -> list[Shop]:
         """The stores of these categories, in the order of the file."""
         return [shop for shop in self.shops if shop.category in categories]
+
+    def busiest(self, shops: Iterable[Shop]) -> Shop:
+        """The one with the most neighbours, which people pass on their way to them."""
+        return max(shops, key=lambda shop: sum(shop.spot.distance_m(near.spot) < PASSED_M for near in self.shops))
 
     def write(self, path: Path, shops: Iterable[Shop]) -> None:
         """Write some stores as GeoJSON, as an upload would look."""

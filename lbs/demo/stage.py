@@ -82,7 +82,7 @@ def set_up(home: Home, screen: Screen, undo: ExitStack, *, walkers: int) -> Stag
         stores, fences = import_city(settings, owner, city, (plain, standard))
         note(f"{stores:,} stores, {fences:,} fences")
     with screen.step("People, invited over HTTP") as note:
-        doors = invite_people(api, owner, home.api_url, managed=plain.shops[0].external_id)
+        doors = invite_people(api, owner, home.api_url, managed=city.busiest(plain.shops).external_id)
         note(f"one of each role, {len(doors.emails)}")
     with screen.step("Phones, registered over HTTP") as note:
         register_phones(api, owner, phones, push_service=push_service, partner=partner)

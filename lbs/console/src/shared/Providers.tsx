@@ -15,7 +15,8 @@ export function Providers({ children }: { children: ReactNode }) {
     <StrictMode>
       <MantineProvider theme={theme} defaultColorScheme="auto">
         <QueryClientProvider client={queryClient}>
-          <Notifications position="bottom-center" />
+          {/* the rest waits its turn; a pointer that rests on one does not keep the others */}
+          <Notifications position="bottom-center" limit={2} pauseResetOnHover="notification" />
           {children}
         </QueryClientProvider>
       </MantineProvider>

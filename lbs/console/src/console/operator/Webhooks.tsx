@@ -1,5 +1,5 @@
 // Where partners listen.
-import { Badge, Button, Modal, MultiSelect, ScrollArea, Stack, Table, Text, TextInput } from '@mantine/core'
+import { Anchor, Badge, Button, Modal, MultiSelect, ScrollArea, Stack, Table, Text, TextInput } from '@mantine/core'
 import { useForm } from '@mantine/form'
 import { IconPlus } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
@@ -50,7 +50,9 @@ export default function Webhooks() {
                   {webhooks.map((webhook) => (
                     <Table.Tr key={webhook.webhook_id}>
                       <Table.Th scope="row" fw={500} style={{ wordBreak: 'break-all' }}>
-                        <Link to={`/webhooks/${webhook.webhook_id}`}>{webhook.url}</Link>
+                        <Anchor component={Link} to={`/webhooks/${webhook.webhook_id}`}>
+                          {webhook.url}
+                        </Anchor>
                       </Table.Th>
                       <Table.Td>{webhook.events.join(', ') || t('webhooks.no_events')}</Table.Td>
                       <Table.Td>

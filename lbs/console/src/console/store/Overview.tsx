@@ -1,5 +1,5 @@
 // All stores in one period, for those who look after several. Who has one store is taken to it.
-import { Button, Group, ScrollArea, SegmentedControl, Stack, Table, Text, TextInput } from '@mantine/core'
+import { Anchor, Button, Group, ScrollArea, SegmentedControl, Stack, Table, Text, TextInput } from '@mantine/core'
 import { IconDownload, IconSearch } from '@tabler/icons-react'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
@@ -135,7 +135,9 @@ function Stores({ items, k }: { items: readonly Row[]; k: number }) {
             {sorted.slice(0, most).map((row) => (
               <Table.Tr key={row.store_id}>
                 <Table.Th scope="row" fw={500}>
-                  <Link to={`/dashboard/${row.store_id}?${params}`}>{row.name || row.external_id}</Link>
+                  <Anchor component={Link} to={`/dashboard/${row.store_id}?${params}`}>
+                    {row.name || row.external_id}
+                  </Anchor>
                 </Table.Th>
                 {COLUMNS.map((column) => (
                   <Table.Td key={column} ta="right">

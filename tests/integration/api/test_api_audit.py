@@ -64,7 +64,7 @@ def test_a_move_of_a_campaign_is_named(tenant: TestTenant) -> None:
 
 def test_a_write_that_was_refused_leaves_nothing(tenant: TestTenant) -> None:
     problem(tenant.secret.post("/v1/keys", json={"kind": "nonsense"}), 422, "malformed")
-    problem(tenant.secret.delete("/v1/keys/1"), 404, "not-found")
+    problem(tenant.secret.delete("/v1/keys/999999999"), 404, "not-found")
     problem(person(tenant, "analyst").post("/v1/stores", json={}), 403, "forbidden")
     assert {entry["operation"] for entry in entries(tenant.secret)} == {"invite_user", "accept_invitation", "sign_in"}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from geofences.cover import cell_text, cells_within, parents
 from geofences.model import LatLng
-from geofences.periods import DAY, day_after, periods
+from geofences.periods import day_after, period_around
 from geofences.sql import queries
 from geofences.withholding import rounded
 
@@ -28,7 +28,7 @@ def heat(
     connection: sa.Connection, place: Place, grain: Grain, day: date, resolution: int, *, k: int
 ) -> tuple[Period, list[tuple[str, int]]]:
     """The period around a day, and how many devices were seen in each cell of it, as they may be told."""
-    (period,) = periods(grain, day, day + DAY, place.zone)
+    period = period_around(grain, day, place.zone)
     center = connection.execute(queries("geofences")["place_of_store"], {"store_id": place.store_id}).one()
     cells, ancestors = _around(center.lat, center.lng, resolution)
     rows = connection.execute(

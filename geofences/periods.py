@@ -88,6 +88,13 @@ def day_of(at: datetime, local_zone: ZoneInfo) -> date:
     return day + DAY if at >= day_start(day + DAY, local_zone) else day
 
 
+def period_around(grain: Grain, day: date, local_zone: ZoneInfo) -> Period:
+    """The day, week or month that a day lies in; without length where the zone never had that day."""
+    first = first_day_of(grain, day)
+    starts_at, ends_at = day_start(first, local_zone), day_start(day_after(grain, day), local_zone)
+    return Period(first_day=first, starts_at=starts_at, ends_at=ends_at)
+
+
 def periods(grain: Grain, first: date, last: date, local_zone: ZoneInfo) -> list[Period]:
     """All periods of one grain that touch the local days [first, last), in order: edges that cut one are moved out."""
     day, found = first_day_of(grain, first), []

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import sqlalchemy as sa
 
 from geofences.errors import NotFoundError
-from geofences.periods import DAY, Grain, day_of, first_day_of, periods
+from geofences.periods import DAY, Grain, day_of, period_around, periods
 from geofences.rolling import DWELL_S
 from geofences.sql import queries
 from geofences.tables import stores
@@ -130,6 +130,8 @@ def _series(
     connection: sa.Connection, place: Place, grain: Grain, first: date, last: date, *, rules: Rules
 ) -> list[Told]:
     wanted = periods(grain, first, last, place.zone)
+    if not wanted:
+        raise ValueError(f"{place.zone.key} never had a {first}")
     rows = connection.execute(
         queries("geofences")["figures"],
         {
@@ -171,9 +173,14 @@ class Usual:
 def usual(connection: sa.Connection, place: Place, day: date, rules: Rules) -> Usual:
     """Of the weekday of a day, in the weeks before it."""
     before = [day - 7 * weeks * DAY for weeks in range(1, USUAL_WEEKS + 1)]
-    days = _told_at(connection, place, Grain.DAY, before, rules)
+
+    def of_all(grain: Grain) -> list[Told]:
+        wanted = [period for day in before for period in periods(grain, day, day + DAY, place.zone)]
+        return _told_at(connection, place, grain, wanted, rules)
+
+    days = of_all(Grain.DAY)
     hours: dict[str, list[int | None]] = defaultdict(list)
-    for one in _told_at(connection, place, Grain.HOUR, before, rules):
+    for one in of_all(Grain.HOUR):
         hours[wall_hour(one.period.starts_at, place.zone)].append(one.visits)
     return Usual(
         visits=_median([one.visits for one in days]),
@@ -182,9 +189,16 @@ def usual(connection: sa.Connection, place: Place, day: date, rules: Rules) -> U
     )
 
 
-def _told_at(connection: sa.Connection, place: Place, grain: Grain, days: Sequence[date], rules: Rules) -> list[Told]:
-    """The periods of several days in one question."""
-    wanted = [period for day in days for period in periods(grain, day, day + DAY, place.zone)]
+def around(connection: sa.Connection, place: Place, grain: Grain, day: date, rules: Rules) -> Told:
+    """The day, week or month that a day lies in."""
+    (found,) = _told_at(connection, place, grain, [period_around(grain, day, place.zone)], rules)
+    return found
+
+
+def _told_at(
+    connection: sa.Connection, place: Place, grain: Grain, wanted: Sequence[Period], rules: Rules
+) -> list[Told]:
+    """Several periods in one question."""
     times = [period.starts_at for period in wanted]
     asked = {"store_id": place.store_id, "grain": grain, "times": times}
     found = {row.starts_at: row for row in connection.execute(queries("geofences")["figures_at"], asked)}
@@ -217,27 +231,38 @@ def overview(
     connection: sa.Connection,
     tenant_id: TenantId,
     grain: Grain,
-    day: date,
+    day: date | datetime,
     rules: Rules,
     *,
     after: int,
     limit: int,
     only: Sequence[StoreId] | None,
 ) -> list[StoreTold]:
-    """One period at each store of a page, by the stores' own calendars."""
+    """One period at each store of a page, by the stores' own calendars: around a day, or each its own at an instant."""
     block = queries("geofences")
     named = {"tenant_id": tenant_id, "after": after, "limit": limit, "only": only}
     listed = connection.execute(block["stores_of_overview"], named).all()
-    asked = {"tenant_id": tenant_id, "grain": grain, "first_day": first_day_of(grain, day)}
-    rows = connection.execute(block["figures_of_stores"], asked | {"store_ids": [store.store_id for store in listed]})
-    known = {row.store_id: row for row in rows}
-    found = []
+    wanted = []
     for store in listed:
         place = Place(tenant_id=tenant_id, store_id=store.store_id, zone=zone(store.timezone))
-        (period,) = periods(grain, day, day + DAY, place.zone)
-        told_ = told(period, known.get(store.store_id), rules)
-        found.append(StoreTold(place=place, external_id=store.external_id, name=store.name, told=told_))
-    return found
+        own_day = day_of(day, place.zone) if isinstance(day, datetime) else day
+        wanted.append((store, place, period_around(grain, own_day, place.zone)))
+    asked = {
+        "tenant_id": tenant_id,
+        "grain": grain,
+        "store_ids": [place.store_id for _, place, _ in wanted],
+        "first_days": sorted({period.first_day for *_, period in wanted}),
+    }
+    known = {(row.store_id, row.first_day): row for row in connection.execute(block["figures_of_stores"], asked)}
+    return [
+        StoreTold(
+            place=place,
+            external_id=store.external_id,
+            name=store.name,
+            told=told(period, known.get((place.store_id, period.first_day)), rules),
+        )
+        for store, place, period in wanted
+    ]
 
 
 def as_of(connection: sa.Connection, store_ids: Sequence[StoreId], grain: Grain, *, now: datetime) -> datetime:

@@ -111,7 +111,7 @@ WHERE store_id = :store_id AND grain = :grain AND starts_at = ANY(CAST(:times AS
 SELECT store_id, starts_at, ends_at, first_day, visits, visitors, new_visitors, passers_by, median_dwell_s,
        p90_dwell_s, dwell, k
 FROM geofences.traffic
-WHERE tenant_id = :tenant_id AND grain = :grain AND grain <> 'hour' AND first_day = :first_day
+WHERE tenant_id = :tenant_id AND grain = :grain AND grain <> 'hour' AND first_day = ANY(CAST(:first_days AS date[]))
   AND store_id = ANY(CAST(:store_ids AS bigint[]))
 
 -- name: due_since

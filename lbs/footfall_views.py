@@ -167,6 +167,7 @@ class StoreFigures(BaseModel):
     external_id: str
     name: str
     timezone: str
+    date: LocalDate = Field(description="The first day of the period, by the store's own calendar.")
     starts_at: datetime
     ends_at: datetime
     visits: int | None
@@ -178,7 +179,9 @@ class StoreFigures(BaseModel):
 
 class Overview(BaseModel):
     grain: Longer
-    date: LocalDate = Field(description="The first day of the period, by each store's own calendar.")
+    date: LocalDate | None = Field(
+        description="The first day of the period, by each store's own calendar; null if no day was asked for."
+    )
     k: int
     min_visit_s: float = MIN_VISIT_S
     as_of: datetime

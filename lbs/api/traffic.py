@@ -184,9 +184,7 @@ def dwell(
     store: Annotated[Asked, Depends(asked)], grain: Annotated[Longer, Query()], day: Annotated[Day, Query(alias="date")]
 ) -> Dwell:
     """How long visitors stayed: a histogram with its median and 90th percentile."""
-    (found,) = traffic.series(
-        store.connection, store.place, Grain(grain), day, day + timedelta(days=1), rules=store.rules
-    )
+    found = traffic.around(store.connection, store.place, Grain(grain), day, store.rules)
     ends = [*DWELL_S[1:], None]
     return Dwell(
         grain=grain,
@@ -235,7 +233,7 @@ def overview(
     caller: Permitted,
     connection: Tx,
     services: ServicesDep,
-    day: Annotated[Day, Query(alias="date")],
+    day: Annotated[Day | None, Query(alias="date", description="Without it, each store's own today.")] = None,
     grain: Annotated[Longer, Query()] = "day",
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
@@ -246,13 +244,20 @@ def overview(
     only: Sequence[StoreId] | None = None if caller.only_stores is None else sorted(caller.only_stores)
     page, more = cut(
         traffic.overview(
-            connection, caller.tenant_id, Grain(grain), day, rules, after=id_after(cursor), limit=limit + 1, only=only
+            connection,
+            caller.tenant_id,
+            Grain(grain),
+            day or now,
+            rules,
+            after=id_after(cursor),
+            limit=limit + 1,
+            only=only,
         ),
         limit,
     )
     return Overview(
         grain=grain,
-        date=first_day_of(Grain(grain), day),
+        date=None if day is None else first_day_of(Grain(grain), day),
         k=rules.k,
         as_of=traffic.as_of(connection, [row.place.store_id for row in page], Grain(grain), now=now),
         items=[
@@ -261,6 +266,7 @@ def overview(
                 external_id=row.external_id,
                 name=row.name,
                 timezone=row.place.zone.key,
+                date=row.told.period.first_day,
                 starts_at=row.told.period.starts_at.astimezone(row.place.zone),
                 ends_at=row.told.period.ends_at.astimezone(row.place.zone),
                 visits=row.told.visits,

@@ -94,9 +94,7 @@ def _questions(home: BenchHome, rules: Rules) -> dict[str, Callable[[sa.Connecti
         "weeks of a year": series(Grain.WEEK, 364),
         "months of a year": series(Grain.MONTH, 364),
         "today": today,
-        "dwell of a month": lambda connection, place, day: traffic.series(
-            connection, place, Grain.MONTH, day, day + timedelta(days=1), rules=rules
-        ),
+        "dwell of a month": lambda connection, place, day: traffic.around(connection, place, Grain.MONTH, day, rules),
         "live": lambda connection, place, _: traffic.inside(connection, place, rules.k),
         "heat of a day": lambda connection, place, _: heat(
             connection, place, Grain.DAY, NOW.date() - timedelta(days=3), 9, k=rules.k

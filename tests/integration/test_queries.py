@@ -38,7 +38,8 @@ PARAMETERS: dict[str, Any] = {
     "fine": [1], "k": 5,
     "webhook_id": 1, "silent_for": "1min", "types": ["visit.*"], "kept_since": AT,
     "rested": AT, "rows": "[]", "grain": "day", "kept": [AT], "what": "week", "today": AT.date(), "days": 62,
-    "first_day": AT.date(), "last_day": AT.date(), "parents": [1], "only": [1], "kinds": ["week"],
+    "first_day": AT.date(), "first_days": [AT.date()], "last_day": AT.date(), "parents": [1],
+    "only": [1], "kinds": ["week"],
 }  # fmt: skip
 USES = {
     ("geofences", "unfinished_visits"): "ix_visits_shard_unfinished",

@@ -8,10 +8,12 @@ import io
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
+from geofences.periods import day_of
 from geofences.tables import visits
 from offers.claim_tables import claims, redemptions
 from tests.support.api import Api, TestTenant, problem
@@ -220,3 +222,38 @@ def test_nobody_sees_the_stores_of_others(api: Api, tenant: TestTenant, shop: st
         assert tenant.secret.get(path, params=params).status_code == 200
         problem(stranger.get(path, params=params), 404, "not-found")
     assert stranger.get("/v1/traffic/stores", params={"date": "2026-03-10"}).json()["items"] == []
+
+
+def test_today_is_each_stores_own(api: Api, tenant: TestTenant) -> None:
+    now = datetime.now(UTC)
+    came_at = now - timedelta(minutes=10)
+    days = {}
+    for number, zone in enumerate(("Pacific/Kiritimati", "Pacific/Niue", "Pacific/Apia")):  # 25 hours apart
+        store_id = int(tenant.store(external_id=zone, timezone=zone)["store_id"])
+        ledger = [Visit(device, came_at, 300) for device in range(5 + 5 * number)]
+        with api.system.begin() as connection:
+            put_visits(connection, tenant.tenant_id, store_id, ledger, first_id=next(_numbers) * 1000)
+        days[zone] = day_of(came_at, ZoneInfo(zone))
+    api.roll_traffic()
+    found = _get(tenant, "/stores")
+    assert (found["date"], found["grain"]) == (None, "day")
+    told = {one["timezone"]: (one["date"], one["visits"]) for one in found["items"]}
+    assert told == {zone: (day.isoformat(), 5 + 5 * number) for number, (zone, day) in enumerate(days.items())}
+    other = days["Pacific/Niue"]
+    assert other != days["Pacific/Kiritimati"]
+    found = _get(tenant, "/stores", date=other)
+    assert [one["visits"] for one in found["items"]][:2] == [None, 10]
+    months = _get(tenant, "/stores", grain="month")["items"]
+    assert [one["date"] for one in months] == [day.replace(day=1).isoformat() for day in days.values()]
+
+
+def test_a_day_that_a_zone_leaves_out_is_empty(tenant: TestTenant) -> None:
+    store_id = tenant.store(timezone="Pacific/Apia")["store_id"]
+    day = {"grain": "day", "date": "2011-12-30"}
+    (found,) = _get(tenant, "/stores", **day)["items"]
+    assert found["starts_at"] == found["ends_at"] == "2011-12-31T00:00:00+14:00"
+    assert found["visits"] is None
+    assert _get(tenant, f"/stores/{store_id}/heat", **day)["items"] == []
+    assert {bar["visits"] for bar in _get(tenant, f"/stores/{store_id}/dwell", **day)["items"]} == {None}
+    asked = {"grain": "day", "from": "2011-12-30", "to": "2011-12-31"}
+    problem(tenant.secret.get(f"/v1/traffic/stores/{store_id}/series", params=asked), 422, "malformed")

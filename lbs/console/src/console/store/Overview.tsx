@@ -33,10 +33,11 @@ export default function Overview() {
 function AllStores() {
   const { t } = useTranslation('store')
   const { dateTime } = useFormat()
-  // the stores may lie in several zones: the calendar is the reader's, each store's figures are of its own day
+  // the stores may lie in several zones: the calendar is the reader's, each store's figures are of its own days
   const { period, tab, today, show } = usePeriod(Intl.DateTimeFormat().resolvedOptions().timeZone)
   const query = useQuery({
-    queryKey: ['traffic', 'overview', period.grain, period.first],
+    // today is each store's own: which day that is the answer says
+    queryKey: ['traffic', 'overview', period.grain, tab === 'today' ? null : period.first],
     queryFn: async () => {
       let k = 0
       let asOf = ''
@@ -44,7 +45,12 @@ function AllStores() {
         const page = await body(
           api.GET('/v1/traffic/stores', {
             params: {
-              query: { date: period.first, grain: period.grain, limit: PAGE, ...(cursor ? { cursor } : {}) },
+              query: {
+                ...(tab === 'today' ? {} : { date: period.first }),
+                grain: period.grain,
+                limit: PAGE,
+                ...(cursor ? { cursor } : {}),
+              },
             },
           }),
         )
@@ -73,14 +79,21 @@ function AllStores() {
       }
     >
       <PeriodNav tab={tab} period={period} today={today} show={show} />
-      <Asked query={query}>{({ items, k }) => <Stores items={items} k={k} />}</Asked>
+      <Asked query={query}>{({ items, k }) => <Stores items={items} k={k} day={period.first} />}</Asked>
     </Page>
   )
 }
 
-function Stores({ items, k }: { items: readonly Row[]; k: number }) {
+interface StoresProps {
+  items: readonly Row[]
+  k: number
+  /** The reader's: a store where it is another day says so. */
+  day: string
+}
+
+function Stores({ items, k, day }: StoresProps) {
   const { t } = useTranslation(['store', 'shared'])
-  const { number, duration } = useFormat()
+  const { date, number, duration } = useFormat()
   const [params] = useSearchParams()
   const [text, setText] = useState('')
   const [most, setMost] = useState(SHOWN)
@@ -138,6 +151,11 @@ function Stores({ items, k }: { items: readonly Row[]; k: number }) {
                   <Anchor component={Link} to={`/dashboard/${row.store_id}?${params}`}>
                     {row.name || row.external_id}
                   </Anchor>
+                  {row.date !== day && (
+                    <Text size="xs" c="dimmed">
+                      {date(row.date, 'UTC')}
+                    </Text>
+                  )}
                 </Table.Th>
                 {COLUMNS.map((column) => (
                   <Table.Td key={column} ta="right">
@@ -170,6 +188,6 @@ function order({ by, down }: Sorting<Column>) {
 }
 
 function csvOf(items: readonly Row[]): Blob {
-  const columns = ['store_id', 'external_id', 'name', 'timezone', 'starts_at', 'ends_at', ...COLUMNS] as const
+  const columns = ['store_id', 'external_id', 'name', 'timezone', 'date', 'starts_at', 'ends_at', ...COLUMNS] as const
   return asCsv([columns, ...items.map((row) => columns.map((column) => row[column]))])
 }

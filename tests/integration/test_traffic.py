@@ -317,7 +317,8 @@ def test_a_hot_question_uses_its_index_as_the_role_that_asks_it(shop: Shop, name
     shop.roll()
     asked = {
         "tenant_id": shop.tenant_id, "store_id": shop.store_id, "store_ids": [shop.store_id], "grain": "day",
-        "first_day": FIRST, "start": datetime(2026, 3, 10, tzinfo=UTC), "end": datetime(2026, 3, 12, tzinfo=UTC),
+        "first_day": FIRST, "first_days": [FIRST],
+        "start": datetime(2026, 3, 10, tzinfo=UTC), "end": datetime(2026, 3, 12, tzinfo=UTC),
     }  # fmt: skip
     statement = queries("geofences")[name]
     explained = sa.text(f"EXPLAIN {statement.text}").bindparams(**{key: asked[key] for key in statement._bindparams})
